@@ -1,0 +1,1 @@
+"""When it runs: Prefect flows over DVC and git. Free of torch."""

@@ -1,0 +1,1 @@
+"""What is computed: files and params in, files out. Knows neither Prefect nor DVC."""

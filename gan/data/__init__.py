@@ -1,0 +1,1 @@
+"""Images in: sources, safe unpacking, decoding, the manifest, expectations, packed arrays."""

@@ -1,0 +1,1 @@
+"""Pieces of evaluation: metrics as pure functions on feature arrays, features, selection."""

@@ -1,0 +1,1 @@
+"""What people open: the page, its plots, the model card."""
