@@ -203,7 +203,7 @@ class _Yaml12(yaml.SafeLoader):
     PyYAML alone follows YAML 1.1: `2e-4` is text, `010` is 8, `on` is True, `12:30` is 750.
     """
 
-    yaml_implicit_resolvers: dict[str, Any] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - none of YAML 1.1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

@@ -1,0 +1,46 @@
+"""Pixels between tensors, grids and PNG files."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gan.files import write_bytes
+
+
+def to_uint8(images: torch.Tensor) -> np.ndarray:
+    """Bring float images (N, C, H, W) in [-1, 1] to uint8 in 0 … 255, rounding to the nearest."""
+    scaled = (images.detach().float().clamp(-1, 1) + 1) * 127.5
+    array: np.ndarray = scaled.round().to(torch.uint8).contiguous().cpu().numpy()
+    return array
+
+
+def to_float(images: torch.Tensor) -> torch.Tensor:
+    """Bring uint8 images to float32 in [-1, 1]; the inverse of ``to_uint8``."""
+    return images.float().div_(127.5).sub_(1)
+
+
+def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+    """Lay uint8 images (N, C, H, W) out in rows of ``columns``: (C, rows, columns), white gaps."""
+    count, channels, height, width = images.shape
+    rows = -(-count // columns)
+    shape = (channels, rows * (height + gap) - gap, columns * (width + gap) - gap)
+    sheet = np.full(shape, 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        sheet[:, top : top + height, left : left + width] = image
+    return sheet
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    """Encode a uint8 image (C, H, W), C 1 or 3, as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Write a uint8 image (C, H, W), C 1 or 3, as a PNG file, atomically."""
+    write_bytes(path, png_bytes(image))

@@ -1,0 +1,112 @@
+"""DCGAN: Radford, Metz, Chintala 2015, "Unsupervised Representation Learning with Deep
+Convolutional Generative Adversarial Networks" (arXiv:1511.06434), section 3 and figure 1.
+
+All convolutions have stride 2; there is no pooling. Batch normalisation stands everywhere but in
+the generator's last and the discriminator's first layer. The dense layer is the seed's.
+"""
+
+import torch
+from torch import nn
+
+LEAK = 0.2  # slope of LeakyReLU (section 4)
+
+
+def depth_for(image_size: int, depth: int | str) -> int:
+    """Return the number of stride-2 convolutions; `auto` stops at 4×4 pixels, as the paper does."""
+    return image_size.bit_length() - 3 if depth == "auto" else int(depth)
+
+
+def activation(name: str) -> nn.Module:
+    """Return the activation called ``relu`` or ``leaky_relu``."""
+    return nn.ReLU(inplace=True) if name == "relu" else nn.LeakyReLU(LEAK, inplace=True)
+
+
+class Generator(nn.Module):
+    """Latents (N, latent_dim) float → images (N, channels, image_size, image_size) in [-1, 1]."""
+
+    def __init__(
+        self,
+        *,
+        latent_dim: int,
+        image_size: int,
+        channels: int,
+        base_channels: int,
+        kernel_size: int,
+        depth: int,
+        dense_units: int,
+        generator_activation: str,
+    ) -> None:
+        super().__init__()
+        act = generator_activation
+        top, bottom = base_channels << (depth - 1), image_size >> depth
+        dense: list[nn.Module] = []
+        if dense_units:
+            dense = [nn.Linear(latent_dim, dense_units, bias=False), nn.BatchNorm1d(dense_units)]
+            dense.append(activation(act))
+        # "Project and reshape" is a matrix product: the peers' first transposed convolution, faster.
+        self.project = nn.Sequential(
+            *dense,
+            nn.Linear(dense_units or latent_dim, top * bottom**2, bias=False),
+            nn.Unflatten(1, (top, bottom, bottom)),
+            nn.BatchNorm2d(top),
+            activation(act),
+        )
+        layers: list[nn.Module] = []
+        for i in reversed(range(1, depth)):
+            width = base_channels << (i - 1)
+            layers += [_up(width * 2, width, kernel_size, bias=False), nn.BatchNorm2d(width), activation(act)]
+        self.upsample = nn.Sequential(
+            *layers, _up(base_channels, channels, kernel_size, bias=True), nn.Tanh()
+        )
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        images: torch.Tensor = self.upsample(self.project(latents))
+        return images
+
+
+class Discriminator(nn.Module):
+    """Images (N, channels, image_size, image_size) in [-1, 1] → logits (N,) of being real.
+
+    The sigmoid of the paper is in the loss, where it is stable.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int,
+        channels: int,
+        base_channels: int,
+        kernel_size: int,
+        depth: int,
+        dense_units: int,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [_down(channels, base_channels, kernel_size, bias=True)]
+        layers.append(activation("leaky_relu"))
+        for i in range(1, depth):
+            width = base_channels << i
+            layers += [_down(width // 2, width, kernel_size, bias=False), nn.BatchNorm2d(width)]
+            layers.append(activation("leaky_relu"))
+        flat = (base_channels << (depth - 1)) * (image_size >> depth) ** 2
+        layers.append(nn.Flatten())
+        if dense_units:
+            layers += [nn.Linear(flat, dense_units, bias=False), nn.BatchNorm1d(dense_units)]
+            layers.append(activation("leaky_relu"))
+        self.layers = nn.Sequential(*layers, nn.Linear(dense_units or flat, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        logits: torch.Tensor = self.layers(images)
+        return logits.squeeze(1)
+
+
+def _up(inputs: int, outputs: int, kernel: int, *, bias: bool) -> nn.Module:
+    """Twice the size: fractionally strided convolution."""
+    odd = kernel % 2  # an odd kernel needs one row more to land on the double size
+    return nn.ConvTranspose2d(inputs, outputs, kernel, 2, (kernel - 1) // 2, odd, bias=bias)
+
+
+def _down(inputs: int, outputs: int, kernel: int, *, bias: bool) -> nn.Module:
+    """Half the size: strided convolution."""
+    return nn.Conv2d(inputs, outputs, kernel, 2, (kernel - 1) // 2, bias=bias)

@@ -1,0 +1,49 @@
+"""Model files: safetensors that explain themselves, never pickles.
+
+The metadata has one key, `config`, holding JSON: safetensors writes several keys in an order that
+differs from run to run, which would give equal models different hashes.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from gan.errors import UserError
+from gan.files import write_bytes
+from gan.networks.build import build_generator
+from gan.params import Network
+
+
+def save(path: Path, tensors: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> None:
+    """Write tensors and their configuration to ``path``, atomically; equal content, equal bytes."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"config": json.dumps(config, sort_keys=True)}
+    write_bytes(path, safetensors.torch.save(plain, metadata))
+
+
+def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read tensors (on the CPU) and configuration. Raises UserError when that is not possible."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, json.loads(metadata["config"])
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the stage that writes it, `dvc repro`") from None
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise UserError(f"{path}: not a model file of this project ({error})") from None
+
+
+def load_generator(path: Path) -> tuple[nn.Module, Network]:
+    """Read a generator in evaluation mode, with the params of its network."""
+    tensors, config = load(path)
+    network = Network.model_validate(config["network"])
+    model = build_generator(network, config["image_size"], config["channels"])
+    model.load_state_dict(tensors)
+    return model.eval(), network

@@ -1,0 +1,64 @@
+"""Stage select: score every snapshot against training images and publish the best.
+
+Against training images, so that the held-out ones stay untouched for evaluate.
+"""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from gan import devices, files, seeds
+from gan import params as parameters
+from gan.data.arrays import read_arrays
+from gan.errors import UserError
+from gan.evaluation.features import extract, load_extractor, subset
+from gan.evaluation.metrics import frechet_distance, standardise
+from gan.evaluation.sampling import generate, sample_latents
+from gan.networks.files import load, load_generator
+from gan.stage import run, say
+
+SNAPSHOTS = Path("models/snapshots")
+
+
+def main() -> None:
+    """Write models/generator.safetensors and the score of each snapshot."""
+    params = parameters.load()
+    device = devices.prepare(params.train.device, params.train.threads)
+    extractor, _ = load_extractor(Path("models/extractor.safetensors"), device)
+    images = torch.from_numpy(read_arrays(Path("data/prepared/train.safetensors")).images)
+    rng = seeds.generator(params.select.seed, "reference")
+    real = extract(extractor, subset(images, params.select.samples, rng), device)
+    rows = []
+    for path in sorted(SNAPSHOTS.glob("*.safetensors")):
+        model, network = load_generator(path)
+        latents = sample_latents(network, params.select.samples, params.select.seed, "select")
+        fake = extract(extractor, generate(model, latents, device), device)
+        row = {"step": load(path)[1]["step"]}
+        for kind in ("semantic", "texture"):
+            distance = frechet_distance(*standardise(getattr(real, kind), getattr(fake, kind)))
+            row[f"fd_{kind}"] = float(f"{distance:.6g}")
+        rows.append(row)
+        say("select", f"step {row['step']}  fd_semantic {row['fd_semantic']}  fd_texture {row['fd_texture']}")
+    if not rows:
+        raise UserError(f"{SNAPSHOTS}: holds no snapshot; run `dvc repro train`")
+    publish(pd.DataFrame(rows))
+
+
+def publish(scores: pd.DataFrame) -> None:
+    """Copy the snapshot with the least sum of both distances to its published place."""
+    total = (scores["fd_semantic"] + scores["fd_texture"]).to_numpy()
+    best = int(scores["step"].to_numpy()[total.argmin()])
+    scores["selected"] = (scores["step"] == best).astype(int)
+    files.write_text(Path("reports/selection.csv"), scores.to_csv(index=False))
+    with (
+        files.atomic_writer(Path("models/generator.safetensors")) as target,
+        open(SNAPSHOTS / f"step-{best:09d}.safetensors", "rb") as source,
+    ):
+        shutil.copyfileobj(source, target)
+    say("select", f"the snapshot of step {best} is models/generator.safetensors")
+
+
+if __name__ == "__main__":
+    run("select", main)
