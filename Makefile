@@ -1,4 +1,5 @@
 # make repro   set up .venv the first time, then run the whole pipeline
+#              RECIPE=cifar10 copies recipes/cifar10.yaml to params.yaml first
 # make test    the same set-up, then the tests        make lint    ruff and mypy
 # make lock    regenerate the pinned requirements     make clean   remove what can be made again
 
@@ -18,12 +19,18 @@ export DVC_NO_ANALYTICS := 1
 export GX_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 
-.PHONY: repro test lint lock setup clean
+.PHONY: repro recipe test lint lock setup clean
 .DEFAULT_GOAL := repro
 
-repro: setup
+repro: setup $(if $(RECIPE),recipe)
 	@dvc repro
 	@printf '\n  grid     samples/grid.png\n  metrics  reports/metrics.json\n  report   reports/index.html\n'
+
+recipe:
+	@test -f "recipes/$(RECIPE).yaml" || { echo "error: recipes/$(RECIPE).yaml: no such recipe; there are:" recipes/*.yaml >&2; exit 1; }
+	@git diff --quiet HEAD -- params.yaml || for known in recipes/*.yaml; do cmp -s params.yaml $$known && exit 0; done || \
+		{ echo "error: params.yaml: holds changes that no commit and no recipe has; commit or stash them first" >&2; exit 1; }
+	@cp "recipes/$(RECIPE).yaml" params.yaml
 
 test: setup
 	@python -m pytest $(PYTEST_ARGS)

@@ -83,6 +83,7 @@ class Train(Section):
     lr_decay_factor: Annotated[float, Field(gt=0, le=1)]
     lr_decay_steps: Count
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    augment_shift: Annotated[int, Field(ge=0, le=16)]
     snapshots: Count
     log_every: Count
     checkpoint_seconds: Annotated[float, Field(ge=0)]

@@ -53,18 +53,18 @@ class Progress:
     def __init__(self, stage: str, total: int | None, unit: str) -> None:
         self.stage, self.total, self.unit = stage, total, unit
         self.terminal = sys.stderr.isatty()
-        self.started = self.shown = time.monotonic()
-        self.first: int | None = None  # where this process began counting: a resumed run is not at 0
+        self.shown = time.monotonic()
+        self.first: tuple[float, int] | None = None  # when and where counting began: resumed, not at 0
 
     def update(self, done: int, text: str = "") -> None:
         """Say that ``done`` units are done, with ``text`` behind the figures."""
         now = time.monotonic()
         if self.first is None:
-            self.first = done
+            self.first = now, done
         if now - self.shown < (0.2 if self.terminal else LINE_SECONDS) and done != self.total:
             return
         self.shown = now
-        rate = (done - self.first) / max(now - self.started, 1e-9)
+        rate = (done - self.first[1]) / max(now - self.first[0], 1e-9)
         of = f"/{self.total}" if self.total else ""
         parts = [f"{self.unit} {done}{of}", text]
         if self.total and rate > 0 and done < self.total:

@@ -11,6 +11,7 @@ from gan.networks.files import load_generator
 from gan.stage import run, say
 
 COLUMNS = 10  # steps of an interpolation
+SAMPLES = Path("samples")
 
 
 def main() -> None:
@@ -22,14 +23,13 @@ def main() -> None:
     drawn = generate(model, sample_latents(network, sample.count, sample.seed), device)
     between = interpolations(network, sample.interpolations, COLUMNS, sample.seed)
     walks = generate(model, between, device).numpy()
-    with files.fresh_folder(Path("samples")) as folder:
-        content = safetensors.torch.save({"images": drawn})
-        files.write_bytes(folder / "samples.safetensors", content)
-        shown = drawn[: sample.grid_size**2].numpy()
-        images.write_png(folder / "grid.png", images.grid(shown, sample.grid_size))
-        images.write_png(folder / "interpolation.png", images.grid(walks, COLUMNS))
-        for i, image in enumerate(drawn[: sample.pngs].numpy()):
-            images.write_png(folder / "png" / f"{i:05d}.png", image)
+    shown = drawn.numpy()
+    with files.fresh_folder(SAMPLES / "png") as folder:
+        for i, image in enumerate(shown[: sample.pngs]):
+            images.write_png(folder / f"{i:05d}.png", image)
+    files.write_bytes(SAMPLES / "samples.safetensors", safetensors.torch.save({"images": drawn}))
+    images.write_png(SAMPLES / "interpolation.png", images.grid(walks, COLUMNS))
+    images.write_png(SAMPLES / "grid.png", images.grid(shown[: sample.grid_size**2], sample.grid_size))
     say("sample", f"{sample.count} images in samples/samples.safetensors, the first in samples/grid.png")
 
 

@@ -68,7 +68,8 @@ class Loop:
         # channels-last: the layout that convolutions compute in, on CPUs and tensor cores alike
         placed = [model.to(self.device, memory_format=torch.channels_last) for model in models]  # type: ignore[call-overload]
         betas = (self.train.beta1, self.train.beta2)
-        return Trainer(*placed, betas=betas, ema_decay=self.train.ema_decay)
+        shift = self.train.augment_shift
+        return Trainer(*placed, betas=betas, ema_decay=self.train.ema_decay, augment_shift=shift)
 
     def run(self, progress: Callable[[int, str], None]) -> Result:
         """Train to the end, from the newest sound state in the folder where there is one."""
@@ -102,9 +103,9 @@ class Loop:
         batch = self.images[self.order[within * size : (within + 1) * size]].to(self.device)
         real = pixels.to_float(batch).contiguous(memory_format=torch.channels_last)
         torch.manual_seed(seeds.derive(self.train.seed, "dropout", self.step))
-        return self.trainer.step(
-            real, self._latents("latents", self.step, size), self.step, self.learning_rate()
-        )
+        latents = self._latents("latents", self.step, size)
+        rng = seeds.generator(self.train.seed, "augment", self.step, self.device)
+        return self.trainer.step(real, latents, self.step, self.learning_rate(), rng)
 
     def _latents(self, purpose: str, index: int, count: int) -> torch.Tensor:
         rng = seeds.generator(self.train.seed, purpose, index, self.device)

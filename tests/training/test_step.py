@@ -11,11 +11,11 @@ from tests.training.conftest import MakeLoop
 
 
 def test_the_losses_are_the_papers(make_loop: MakeLoop) -> None:
-    trainer = make_loop(ema_decay=0.0).trainer
+    trainer = make_loop(ema_decay=0.0, augment_shift=0).trainer
     generator, discriminator = copy.deepcopy(trainer.generator), copy.deepcopy(trainer.discriminator)
     rng = torch.Generator().manual_seed(1)
     images, latents = torch.rand(8, 1, 32, 32, generator=rng) * 2 - 1, torch.randn(8, 8, generator=rng)
-    loss_d, loss_g, d_real, d_fake = trainer.step(images, latents, 0, 2e-4)
+    loss_d, loss_g, d_real, d_fake = trainer.step(images, latents, 0, 2e-4, rng)
 
     fakes = generator(latents).detach()
     real, fake = discriminator(images).sigmoid(), discriminator(fakes).sigmoid()
@@ -39,11 +39,12 @@ def test_each_update_moves_its_own_network_only(make_loop: MakeLoop) -> None:
     generator, discriminator = trainer.generator, trainer.discriminator
     before = copy.deepcopy(generator.state_dict()), copy.deepcopy(discriminator.state_dict())
     images = torch.zeros(8, 1, 32, 32)
-    trainer._update_discriminator(images, images)
+    rng = torch.Generator()
+    trainer._update_discriminator(images, images, rng)
     assert equal(before[0], generator.state_dict())
     assert not equal(before[1], discriminator.state_dict())
     weights = {name: weight.clone() for name, weight in discriminator.named_parameters()}
-    trainer._update_generator(generator(torch.randn(8, 8)))
+    trainer._update_generator(generator(torch.randn(8, 8)), rng)
     assert equal(weights, dict(discriminator.named_parameters()))
     assert all(weight.requires_grad for weight in discriminator.parameters())
     assert not equal(before[0], generator.state_dict())

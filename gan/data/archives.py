@@ -1,0 +1,121 @@
+"""Archives read as streams: never unpacked to disk, and refused whole if an entry points out of them."""
+
+import bz2
+import gzip
+import lzma
+import posixpath
+import re
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from gan.data.members import READ_ERRORS, Member, damaged
+from gan.data.names import ARCHIVE_SUFFIXES, printable
+from gan.errors import UserError
+
+_LINK_BYTES = 4096  # longest target of a link that is read
+
+
+def members(path: Path) -> Iterator[Member]:
+    """Yield an archive's files in its own order; links inside it too, which refuse to be read.
+
+    The kind is told from the content. Raises UserError when it is no archive, is truncated or
+    damaged, needs a password, or has an entry or a link that points out of it.
+    """
+    with open(path, "rb") as file:
+        head = file.read(6)
+    if head[:4] in (b"PK\3\4", b"PK\5\6", b"PK\7\x08"):
+        yield from _zip_members(path)
+    else:
+        yield from _tar_members(path, head)
+
+
+def _zip_members(path: Path) -> Iterator[Member]:
+    with _whole(path):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        for info in archive.infolist():
+            name = _inside(path, info.filename.replace("\\", "/"))
+            if info.is_dir():
+                continue
+            if info.flag_bits & 1:
+                raise UserError(f"{path.name}: {name} needs a password; give an archive without one")
+            if stat.S_ISLNK(info.external_attr >> 16):
+                with _whole(path), archive.open(info) as file:
+                    target = file.read(_LINK_BYTES).decode(errors="replace")
+                yield _link(path, name, posixpath.dirname(name), target)
+            else:
+                yield Member(name, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
+
+
+def _tar_members(path: Path, head: bytes) -> Iterator[Member]:
+    with _decompressed(path, head) as file:
+        with _whole(path, kind=f"not an archive that can be read ({' '.join(ARCHIVE_SUFFIXES)})"):
+            tar = tarfile.open(fileobj=file, mode="r|")  # noqa: SIM115 - nothing to close but `file`
+        while True:
+            with _whole(path):
+                info = tar.next()
+                tar.members.clear()  # type: ignore[attr-defined]  # or they pile up, a kilobyte each
+                if info is None:
+                    # A whole tar ends in a block of zeros, which has been read but not counted.
+                    if tar.fileobj is None or tar.fileobj.tell() <= tar.offset:
+                        raise tarfile.ReadError
+                    while file.read(1 << 20):  # to the end, where the compression has its checksum
+                        pass
+                    return
+            yield from _tar_member(path, tar, info)
+
+
+def _decompressed(path: Path, head: bytes) -> IO[bytes]:
+    """Open a file, decompressed; these read files of several streams and notice a missing end."""
+    if head.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.open(path))
+    if head.startswith(b"\xfd7zXZ\0"):
+        return lzma.open(path)
+    return bz2.open(path) if head.startswith(b"BZh") else open(path, "rb")
+
+
+def _tar_member(path: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[Member]:
+    name = _inside(path, info.name)
+    if info.issym() or info.islnk():  # a symbolic one counts from its folder, a hard one from the top
+        yield _link(path, name, posixpath.dirname(name) if info.issym() else "", info.linkname)
+    elif info.isreg():
+        yield Member(name, info.size, lambda: tar.extractfile(info), stream=path.name)
+
+
+def _inside(path: Path, name: str) -> str:
+    """Return an entry's name as a clean relative path. Raises UserError when it leaves the archive."""
+    if _escapes(name):
+        raise UserError(f"{path.name}: entry {printable(name)} points out of the archive; do not use it")
+    return printable(posixpath.normpath(name))
+
+
+def _link(path: Path, name: str, folder: str, target: str) -> Member:
+    """Return a link as a file that refuses to be read. Raises UserError when it leaves the archive."""
+    if target.startswith("/") or _escapes(posixpath.join(folder, target)):
+        raise UserError(
+            f"{path.name}: link {name} to {printable(target)} points out of the archive; do not use it"
+        )
+    return Member(name, 0, lambda: None)
+
+
+def _escapes(name: str) -> bool:
+    absolute = name.startswith("/") or re.match(r"[A-Za-z]:[/\\]", name)
+    return bool(absolute) or posixpath.normpath(name).split("/")[0] == ".."
+
+
+@contextmanager
+def _whole(path: Path, kind: str | None = None) -> Iterator[None]:
+    """Turn what a broken archive raises into the user's one line."""
+    try:
+        yield
+    except READ_ERRORS as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk, not the archive
+            raise
+        if kind and isinstance(error, tarfile.ReadError):
+            raise UserError(f"{path.name}: {kind}") from error
+        raise damaged(path.name) from error

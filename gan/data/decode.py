@@ -1,0 +1,157 @@
+"""One image file to pixels of one shape. Imports numpy and Pillow only: worker processes import it.
+
+Pixels come out as uint8 (1, S, S) where red, green and blue are equal, else (3, S, S). An image
+that already has the right size comes through bit-equal to a direct decode.
+"""
+
+import hashlib
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from gan.data.members import Unreadable
+from gan.data.names import HEAD, has_image_magic
+from gan.data.pixels import flatten, to_shape
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+SMALLEST = 4  # pixels a side; less is an icon or a tracking pixel
+_ORIENTATION = 0x0112  # the EXIF tag
+
+Pixels = NDArray[np.uint8]
+Facts = dict[str, Any]  # columns of the manifest
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What images are brought to, and the most pixels one may have."""
+
+    size: int
+    fit: Literal["center_crop", "pad", "stretch"]
+    grey: bool  # bring colour images to one channel
+    max_pixels: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image of the source: file bytes or an array, or neither when it is refused already."""
+
+    path: str
+    content: bytes | Pixels | None
+    refused: str | None = None
+    split: str | None = None
+    label: str | None = None
+
+
+def prepare_image(content: bytes | Pixels, shape: Shape) -> tuple[Pixels, Facts]:
+    """Bring a file's bytes, or an array (H, W) or (H, W, 3), to ``shape``; give the manifest's facts too.
+
+    Raises Unreadable with the reason to refuse it. Facts: sha256 (of the file's or array's bytes),
+    bytes, width, height, mode, format, note, pixels_sha256, mean, std (of the pixels given back).
+    """
+    facts = file_facts(content)
+    if isinstance(content, bytes):
+        image = _decode(content, shape, facts)
+    else:
+        image = Image.fromarray(content)
+        facts |= {"width": image.width, "height": image.height, "mode": image.mode, "format": "array"}
+    pixels = to_shape(image, shape.size, shape.fit, shape.grey)
+    facts["pixels_sha256"] = hashlib.sha256(pixels.tobytes()).hexdigest()
+    facts["mean"] = round(float(pixels.mean()), 4)
+    facts["std"] = round(float(pixels.std()), 4)
+    return pixels, facts
+
+
+def file_facts(content: bytes | Pixels) -> Facts:
+    """Return what is known of any file, one that cannot be decoded too: sha256, bytes."""
+    raw = content if isinstance(content, bytes) else content.tobytes()
+    return {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
+
+
+def _decode(content: bytes, shape: Shape, facts: Facts) -> Image.Image:
+    """Return an "L" or "RGB" image, upright and opaque, filling in ``facts``. Raises Unreadable."""
+    if not content:
+        raise Unreadable("empty file")
+    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif"):
+        raise Unreadable("HEIC or AVIF, convert it to JPEG")
+    if not has_image_magic(content[:HEAD]):
+        raise Unreadable("not an image")
+    Image.MAX_IMAGE_PIXELS = shape.max_pixels  # for frames within a file; the file is checked below
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _load(content, shape, facts)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise Unreadable("too many pixels") from None
+    except MemoryError:
+        raise Unreadable("not enough memory") from None
+    except Unreadable:
+        raise
+    except Exception as error:  # damaged files raise nearly anything in a decoder
+        raise Unreadable("truncated" if _is_cut_off(content, error) else "damaged") from None
+
+
+def _load(content: bytes, shape: Shape, facts: Facts) -> Image.Image:
+    notes = []
+    if content.startswith(b"\x89PNG"):
+        _check_png(content)
+        if content[24] == 16:
+            notes.append("16-bit reduced")
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        facts |= {"width": image.width, "height": image.height, "mode": image.mode, "format": image.format}
+        if image.width * image.height > shape.max_pixels:
+            raise Unreadable("too many pixels")
+        if min(image.size) < SMALLEST:
+            raise Unreadable("too small")
+        turned = _is_turned(image) if image.format == "TIFF" else False  # these are turned while loading
+        if min(image.size) >= 4 * shape.size:
+            image.draft(image.mode, (2 * shape.size, 2 * shape.size))  # large JPEGs: decode fewer pixels
+        image.load()
+        upright: Image.Image = image
+        if _is_turned(image):
+            upright, turned = ImageOps.exif_transpose(image), True
+        flat, note = flatten(upright, image.format)
+        if flat is image:
+            flat = image.copy()  # counting a TIFF's frames below would turn to its last one
+        notes += ["rotated by EXIF"] * turned + ([note] if note else [])
+        frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1  # MPO: a photo and its preview
+        if frames > 1:
+            notes.append(f"first frame of {frames}")
+    facts["note"] = ", ".join(dict.fromkeys(notes)) or None
+    return flat
+
+
+def _is_turned(image: Image.Image) -> bool:
+    try:
+        return image.getexif().get(_ORIENTATION) in range(2, 9)
+    except Exception:  # a broken EXIF block says nothing about the pixels
+        return False
+
+
+def _check_png(content: bytes) -> None:
+    """Raise Unreadable unless all chunks that matter are there and whole; Pillow skips their sums."""
+    place = 8
+    while True:
+        length, name = struct.unpack_from(">I4s", content, place)  # raises at the end: cut off
+        body = content[place + 4 : place + 8 + length]
+        if len(body) < length + 4:
+            raise Unreadable("truncated")
+        (checksum,) = struct.unpack_from(">I", content, place + 8 + length)
+        if name[:1].isupper() and zlib.crc32(body) != checksum:
+            raise Unreadable("damaged")
+        if name == b"IEND":
+            return
+        place += 12 + length
+
+
+def _is_cut_off(content: bytes, error: Exception) -> bool:
+    if content[:4] == b"RIFF" and int.from_bytes(content[4:8], "little") + 8 > len(content):
+        return True
+    return isinstance(error, EOFError | struct.error) or "runcated" in str(error)

@@ -1,0 +1,84 @@
+"""The manifest: a row for every image of the source, the refused ones too."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+
+from gan.errors import UserError
+
+# index counts within the split's array; sha256 is of the file's (or packed array's) bytes,
+# pixels_sha256, mean and std of the prepared pixels; width to format are the source's.
+COLUMNS = {
+    "path": "string",
+    "split": "string",  # train | test
+    "label": "string",
+    "index": "Int64",
+    "sha256": "string",
+    "pixels_sha256": "string",
+    "bytes": "Int64",
+    "width": "Int64",
+    "height": "Int64",
+    "mode": "string",  # Pillow's name for the pixels' kind: L, RGB, P, RGBA, CMYK, I;16 ...
+    "format": "string",
+    "mean": "Float64",
+    "std": "Float64",
+    "status": "string",  # ok | refused
+    "reason": "string",  # of a refusal
+    "note": "string",  # what was done to it beyond resizing
+}
+_FLUSH_ROWS = 8192
+
+
+class Rows:
+    """Rows gathered into columns as they come: a few hundred bytes a row."""
+
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self.columns = columns
+        self.rows: list[Mapping[str, Any]] = []
+        self.frames: list[pd.DataFrame] = []
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append one row; columns it lacks are null."""
+        self.rows.append(row)
+        if len(self.rows) == _FLUSH_ROWS:
+            self._flush()
+
+    def frame(self) -> pd.DataFrame:
+        """Return all rows, in order."""
+        self._flush()
+        return pd.concat(self.frames, ignore_index=True)
+
+    def _flush(self) -> None:
+        columns = {
+            name: pd.array([row.get(name) for row in self.rows], dtype=dtype)  # type: ignore[call-overload]
+            for name, dtype in self.columns.items()
+        }
+        self.frames.append(pd.DataFrame(columns))
+        self.rows = []
+
+
+def write_manifest(frame: pd.DataFrame, file: BinaryIO) -> None:
+    """Write the columns of a manifest as parquet."""
+    frame[list(COLUMNS)].to_parquet(file, engine="pyarrow", index=False)
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read a manifest. Raises UserError when the file is absent or not parquet."""
+    try:
+        return pd.read_parquet(path, engine="pyarrow")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the stage that writes it, `dvc repro`") from None
+    except (ValueError, OSError) as error:  # pyarrow's ArrowInvalid is a ValueError
+        raise UserError(
+            f"{path}: not a whole parquet file ({error}); delete it and run `dvc repro`"
+        ) from None
+
+
+def count_reasons(frame: pd.DataFrame) -> dict[str, int]:
+    """Return how many images were refused for each reason, most frequent first, then by name."""
+    counts = frame["reason"].dropna().value_counts()
+    return {
+        str(reason): int(counts[reason]) for reason in sorted(counts.index, key=lambda r: (-counts[r], r))
+    }

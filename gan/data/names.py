@@ -1,0 +1,36 @@
+"""What file names and first bytes say: images, clutter, names that cannot be printed."""
+
+from pathlib import PurePosixPath
+
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
+OTHER_SUFFIXES = (".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff")
+NETPBM_SUFFIXES = (".ppm", ".pgm", ".pbm", ".pnm")
+UNREAD_SUFFIXES = (".heic", ".heif", ".avif")  # photos all the same: refused one by one, not ignored
+IMAGE_SUFFIXES = frozenset(JPEG_SUFFIXES + OTHER_SUFFIXES + NETPBM_SUFFIXES + UNREAD_SUFFIXES)
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+HEAD = 16  # first bytes that tell an image
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
+
+
+def has_image_name(path: str) -> bool:
+    """Say whether the file's extension is an image's."""
+    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
+
+
+def has_image_magic(head: bytes) -> bool:
+    """Say whether a file begins as an image does; ``head`` is its first ``HEAD`` bytes."""
+    if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return True
+    bitmap = head[:2] == b"BM" and head[6:10] == bytes(4)  # four reserved bytes: "BMW" is no bitmap
+    return bitmap or (head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace())
+
+
+def is_clutter(path: str) -> bool:
+    """Say whether any part of a path is hidden or put there by a desktop (``__MACOSX``, ``Thumbs.db``)."""
+    return any(part.startswith(".") or part.lower() in _CLUTTER for part in PurePosixPath(path).parts)
+
+
+def printable(name: str) -> str:
+    """Give a file name as valid Unicode: bytes that are no UTF-8 become ``\\udcXX`` escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()

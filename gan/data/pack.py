@@ -1,0 +1,148 @@
+"""From data/raw to packed arrays and the manifest, in one pass and in bounded memory."""
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gan.data.arrays import write_header
+from gan.data.decode import Shape
+from gan.data.inventory import Inventory, read_inventory
+from gan.data.items import chunked, read_items
+from gan.data.layout import read_layout
+from gan.data.manifest import COLUMNS, Rows, count_reasons, write_manifest
+from gan.data.scratch import Scratch, open_scratch
+from gan.data.splits import hold_out
+from gan.data.workers import prepare_all, worker_count
+from gan.errors import UserError
+from gan.files import atomic_writer
+from gan.params import Data
+
+PREPARED = Path("data/prepared")
+HALVES = ("train", "test")
+_FEW = 64  # images that are decoded here before workers would have started
+
+Tell = Callable[[str], None]
+
+
+def prepare(
+    params: Data, raw: Path, folder: Path, tell: Tell, progress: Callable[[int, int | None], None]
+) -> None:
+    """Write ``train.safetensors``, ``test.safetensors`` and ``manifest.parquet`` into ``folder``.
+
+    ``tell`` gets lines for the user, ``progress`` the images done and their number if known.
+    All three files are written before the first takes its place. Raises UserError when the
+    source is damaged or no image of it can be used.
+    """
+    inventory = read_inventory(raw)
+    with open_scratch(folder, params.image_size) as scratch:
+        frame = _decode(params, raw, inventory, scratch, progress)
+        good = frame["status"] == "ok"
+        if not good.any():
+            reasons = ", ".join(f"{count} {reason}" for reason, count in count_reasons(frame).items())
+            raise UserError(
+                f"data.source: {inventory.source}: none of {len(frame)} images can be used: {reasons}"
+            )
+        if inventory.kind in ("archive", "folder"):
+            _apply_layout(frame, tell)
+        channels = max(scratch.channels) if params.channels == "auto" else params.channels
+        if channels == 3:
+            _checksum_grey(frame, good, scratch)
+        published = set(frame.loc[good, "split"].dropna()) == set(HALVES)
+        if not published:
+            _split(frame, good, params)
+        frame.loc[good, "index"] = frame[good].groupby("split").cumcount().astype("Int64")
+        _write(frame, good, scratch, channels, folder)
+    _report(frame, good, channels, params.image_size, published, tell)
+
+
+def _decode(
+    params: Data,
+    raw: Path,
+    inventory: Inventory,
+    scratch: Scratch,
+    progress: Callable[[int, int | None], None],
+) -> pd.DataFrame:
+    """Decode all images into ``scratch``; return the manifest, splits and labels as the files say."""
+    shape = Shape(params.image_size, params.fit, params.channels == 1, params.max_pixels)
+    few = inventory.kind != "celeba" and (inventory.images or 0) <= _FEW  # packed arrays count none
+    items = read_items(raw, inventory, params.max_files, params.max_file_bytes)
+    rows = Rows(COLUMNS)
+    done = 0
+    with closing(prepare_all(chunked(items), shape, 0 if few else worker_count())) as results:
+        for chunk, prepared in results:
+            for item, (facts, pixels) in zip(chunk, prepared, strict=True):
+                row = {"path": item.path, "split": item.split, "label": item.label, **facts}
+                if item.refused:
+                    row |= {"status": "refused", "reason": item.refused}
+                rows.add(row)
+                if pixels:
+                    scratch.append(pixels)
+            done += len(chunk)
+            progress(done, inventory.images)
+    return rows.frame()
+
+
+def _apply_layout(frame: pd.DataFrame, tell: Tell) -> None:
+    layout = read_layout(frame["path"].tolist())
+    if layout.note:
+        tell(layout.note)
+    if layout.splits:
+        frame["split"] = pd.array(layout.splits, dtype="string")
+    if layout.labels:
+        frame["label"] = pd.array(layout.labels, dtype="string")
+
+
+def _checksum_grey(frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch) -> None:
+    """Make grey images' checksums those of the three planes they are written as."""
+    if 1 in scratch.channels:
+        places = frame.index[good]
+        checksums = scratch.grey_checksums(3)
+        frame.loc[places[list(checksums)], "pixels_sha256"] = list(checksums.values())
+
+
+def _split(frame: pd.DataFrame, good: "pd.Series[bool]", params: Data) -> None:
+    labels = [None if pd.isna(label) else str(label) for label in frame.loc[good, "label"]]
+    halves = hold_out(frame.loc[good, "pixels_sha256"].tolist(), labels, params.test_fraction, params.seed)
+    frame["split"] = pd.array([None] * len(frame), dtype="string")
+    frame.loc[good, "split"] = halves
+
+
+def _write(
+    frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch, channels: int, folder: Path
+) -> None:
+    halves = frame.loc[good, "split"].to_numpy(dtype=str)
+    names = frame.loc[good, "label"]
+    classes = tuple(sorted(names.unique())) if names.notna().all() else None
+    labels = np.searchsorted(classes, names.to_numpy(dtype=str)).astype(np.int64) if classes else None
+    with ExitStack() as stack:
+        files = {half: stack.enter_context(atomic_writer(folder / f"{half}.safetensors")) for half in HALVES}
+        manifest = stack.enter_context(atomic_writer(folder / "manifest.parquet"))
+        for half, file in files.items():
+            chosen = halves == half
+            shape = (int(chosen.sum()), channels, scratch.size, scratch.size)
+            write_header(file, shape, None if labels is None else labels[chosen], classes)
+        for start, block in scratch.blocks(channels):
+            for half, file in files.items():
+                file.write(block[halves[start : start + len(block)] == half].tobytes())
+        write_manifest(frame, manifest)
+
+
+def _report(
+    frame: pd.DataFrame, good: "pd.Series[bool]", channels: int, size: int, published: bool, tell: Tell
+) -> None:
+    for reason, count in count_reasons(frame).items():
+        first = ", ".join(map(repr, frame.loc[frame["reason"] == reason, "path"].head(3)))
+        tell(f"refused {count}: {reason}: {first}{' ...' if count > 3 else ''}")
+    for note, count in frame["note"].value_counts().sort_index().items():
+        tell(f"noted {count}: {note}")
+    counts = frame.loc[good, "split"].value_counts()
+    classes = frame.loc[good, "label"].nunique()
+    halves = "the source's halves" if published else "held out by content"
+    tell(
+        f"{good.sum()} of {len(frame)} images as {channels}×{size}×{size}: "
+        f"{counts.get('train', 0)} train, {counts.get('test', 0)} test ({halves}), "
+        + (f"{classes} classes" if classes else "no labels")
+    )

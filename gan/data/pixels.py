@@ -1,0 +1,82 @@
+"""Pixels of any mode to opaque 8-bit grey or RGB, and of any size to a square."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gan.data.members import Unreadable
+
+Fit = Literal["center_crop", "pad", "stretch"]
+_RESAMPLE = Image.Resampling.BICUBIC  # antialiased when it shrinks
+
+
+def flatten(image: Image.Image, file_format: str | None) -> tuple[Image.Image, str | None]:
+    """Return an image as "L" or "RGB" and what was lost on the way, if anything.
+
+    Alpha is composited on white; 16 bits keep their upper 8; palettes and CMYK are converted.
+    Raises Unreadable for floating-point pixels that are not numbers.
+    """
+    if image.mode.startswith(("I", "F")):
+        return _deep(image, file_format)
+    if image.mode in ("PA", "LA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        if rgba.getchannel("A").getextrema() == (255, 255):
+            return rgba.convert("RGB"), None
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB"), "alpha composited"
+    if image.mode in ("L", "RGB"):
+        return image, None
+    return image.convert("L" if image.mode == "1" else "RGB"), None
+
+
+def _deep(image: Image.Image, file_format: str | None) -> tuple[Image.Image, str]:
+    """Bring 16-bit, 32-bit and floating-point grey to 8 bits; Pillow's own conversion clips instead."""
+    values = np.asarray(image)
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise Unreadable("pixels that are not numbers")
+        top = float(values.max())
+        scale = 255.0 if top <= 1 else 1.0 if top <= 255 else 255 / 65535
+        return Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8)), "float reduced"
+    if image.mode.startswith("I;16") or file_format in ("PNG", "PPM"):  # mode "I" of these has 16 bits
+        return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8)), "16-bit reduced"
+    top = int(values.max())
+    shift = 0 if top <= 255 else 8 if top <= 65535 else 23
+    return Image.fromarray((values.clip(0) >> shift).astype(np.uint8)), "32-bit reduced"
+
+
+def to_shape(image: Image.Image, size: int, fit: Fit, grey: bool) -> NDArray[np.uint8]:
+    """Bring an "L" or "RGB" image to uint8 (1 or 3, size, size); one plane where R = G = B or ``grey``."""
+    if grey and image.mode == "RGB":
+        image = image.convert("L")
+    square = _square(image, size, fit)
+    if square.ndim == 2:
+        return square[None]
+    if (square[..., 0] == square[..., 1]).all() and (square[..., 0] == square[..., 2]).all():
+        return np.ascontiguousarray(square[None, ..., 0])
+    return np.ascontiguousarray(square.transpose(2, 0, 1))
+
+
+def _square(image: Image.Image, size: int, fit: Fit) -> NDArray[np.uint8]:
+    width, height = image.size
+    if fit == "center_crop" and width != height:
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    if fit == "pad" and width != height:
+        scale = size / max(width, height)
+        width, height = max(1, round(width * scale)), max(1, round(height * scale))
+        return _padded(np.asarray(_resized(image, width, height)), size)
+    return np.asarray(_resized(image, size, size))
+
+
+def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
+    return image if image.size == (width, height) else image.resize((width, height), _RESAMPLE)
+
+
+def _padded(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Repeat the outermost pixels to both sides until the image is ``size`` square."""
+    missing = [size - length for length in pixels.shape[:2]] + [0] * (pixels.ndim - 2)
+    return np.pad(pixels, [(length // 2, length - length // 2) for length in missing], mode="edge")

@@ -1,0 +1,69 @@
+"""Prepared images in the order they come, before their half and channel count are known.
+
+Plain reads and writes of a file without a name: a full disk is an OSError (a memory map would
+be a bus error), and a killed process leaves nothing behind.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gan.files import naming
+
+BLOCK = 1024  # images handled at once
+
+
+class Scratch:
+    """Images of one size, each of 1 or 3 channels."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.file, self.size = file, size
+        self.channels = bytearray()
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.channels)
+
+    def append(self, pixels: bytes) -> None:
+        """Append one image of 1 or 3 planes of size × size bytes."""
+        self.channels.append(len(pixels) // self.size**2)
+        self.file.write(pixels)
+
+    def blocks(self, channels: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield (first image's number, uint8 (B, channels, S, S)); grey images get equal planes."""
+        self.file.seek(0)
+        for start in range(0, len(self), BLOCK):
+            planes = self.channels[start : start + BLOCK]
+            flat = np.frombuffer(self.file.read(sum(planes) * self.size**2), np.uint8)
+            flat = flat.reshape(-1, self.size, self.size)
+            first = np.cumsum([0, *planes[:-1]])
+            if channels == 1:
+                yield start, flat[:, None]
+            else:  # plane numbers of each image: three in a row, or one three times
+                step = np.array(planes)[:, None] // 3 * np.arange(3)
+                yield start, flat[first[:, None] + step]
+
+    def grey_checksums(self, channels: int) -> dict[int, str]:
+        """Return the sha256 of each grey image spread over ``channels`` equal planes, by number."""
+        return {
+            start + position: hashlib.sha256(block[position].tobytes()).hexdigest()
+            for start, block in self.blocks(channels)
+            for position in range(len(block))
+            if self.channels[start + position] == 1
+        }
+
+
+@contextmanager
+def open_scratch(folder: Path, size: int) -> Iterator[Scratch]:
+    """Open a scratch file on the disk that ``folder`` is on."""
+    path = folder / ".scratch.tmp"
+    with naming(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(path, "w+b") as file:
+            path.unlink()
+            yield Scratch(file, size)

@@ -1,0 +1,117 @@
+"""Decoding on all cores: results in order, a bounded number under way, nobody left behind.
+
+Workers are spawned, import only numpy and Pillow, and wait on a pipe of their own, so that the
+end of this process, even by kill -9, ends them too.
+"""
+
+import multiprocessing
+import os
+import queue
+import signal
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from typing import Any, TypeAlias
+
+from gan.data.decode import Facts, Item, Pixels, Shape, file_facts, prepare_image
+from gan.data.members import Unreadable
+from gan.errors import UserError
+
+MOST_WORKERS = 8  # each may hold one image of data.max_pixels, some 12 bytes a pixel
+
+
+_Link: TypeAlias = "Connection[Any, Any]"  # generic to the type checker only
+Result = tuple[Facts, bytes]  # facts with status and reason; the pixels' bytes, empty when refused
+
+
+def prepare_chunk(contents: list[bytes | Pixels | None], shape: Shape) -> list[Result]:
+    """Prepare several images; one that cannot be is refused with its reason, never raises."""
+    results: list[Result] = []
+    for content in contents:
+        if content is None:
+            results.append(({}, b""))
+            continue
+        try:
+            pixels, facts = prepare_image(content, shape)
+            results.append(({**facts, "status": "ok", "channels": pixels.shape[0]}, pixels.tobytes()))
+        except Unreadable as reason:
+            results.append(({**file_facts(content), "status": "refused", "reason": str(reason)}, b""))
+    return results
+
+
+def prepare_all(
+    chunks: Iterable[list[Item]], shape: Shape, workers: int
+) -> Generator[tuple[list[Item], list[Result]], None, None]:
+    """Yield each chunk with its results, in order; ``workers`` 0 does all of it in this process.
+
+    Raises UserError when a worker is killed, usually for memory.
+    """
+    if workers == 0:
+        for chunk in chunks:
+            yield chunk, prepare_chunk([item.content for item in chunk], shape)
+        return
+    with ExitStack() as stack:
+        pool = _Pool(shape, workers, stack)
+        under_way: deque[tuple[list[Item], Future[list[Result]]]] = deque()
+        for chunk in chunks:
+            under_way.append((chunk, pool.submit(chunk)))
+            if len(under_way) > 2 * workers:
+                done, future = under_way.popleft()
+                yield done, future.result()
+        for done, future in under_way:
+            yield done, future.result()
+
+
+def worker_count() -> int:
+    """Return how many workers this machine's cores call for."""
+    return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0))))
+
+
+class _Pool:
+    """Worker processes, each waited for by a thread of this process; ``stack`` ends them."""
+
+    def __init__(self, shape: Shape, workers: int, stack: ExitStack) -> None:
+        self.idle: queue.SimpleQueue[_Link] = queue.SimpleQueue()
+        context = multiprocessing.get_context("spawn")
+        processes = []
+        for _ in range(workers):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, shape), daemon=True)
+            process.start()
+            processes.append(process)
+            theirs.close()  # the worker alone holds its end: whoever dies, the other notices
+            stack.callback(ours.close)
+            stack.callback(process.join)
+            self.idle.put(ours)
+        self.threads = ThreadPoolExecutor(workers)
+        stack.callback(self.threads.shutdown, cancel_futures=True)
+        for process in processes:  # this is done first: the threads then wait no more
+            stack.callback(process.terminate)
+
+    def submit(self, chunk: list[Item]) -> Future[list[Result]]:
+        """Begin a chunk as soon as a worker is free."""
+        return self.threads.submit(self._ask, chunk)
+
+    def _ask(self, chunk: list[Item]) -> list[Result]:
+        link = self.idle.get()
+        try:
+            link.send([item.content for item in chunk])
+            results: list[Result] = link.recv()
+        except (EOFError, OSError):
+            raise UserError(
+                f"a decoding process was killed between {chunk[0].path} and {chunk[-1].path}, most likely "
+                "for memory; lower data.max_pixels or free some memory"
+            ) from None
+        finally:
+            self.idle.put(link)  # of a dead worker too: whoever takes it gets the same error
+        return results
+
+
+def _work(link: _Link, shape: Shape) -> None:
+    """Answer chunks until the other end is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; our parent decides
+    with suppress(EOFError, OSError):
+        while True:
+            link.send(prepare_chunk(link.recv(), shape))

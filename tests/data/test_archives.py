@@ -1,0 +1,138 @@
+import tarfile
+
+import pytest
+
+from gan.data.archives import members
+from gan.data.members import Unreadable
+from gan.errors import UserError
+from tests.data.images import LIMIT, archive, encoded, files, picture, tar_with_link, zip_with_link
+
+KINDS = ["zip", "tar", "tar.gz", "tar.xz", "tar.bz2"]
+
+
+def read(path):
+    return {member.path: member.content(LIMIT) for member in members(path) if member.is_image()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_read_whole_in_its_own_order(tmp_path, kind):
+    content = {"z/b.png": b"1" * 70_000, "a.jpg": b"", "notes.txt": b"no image", "z/é\n.gif": b"x"}
+    path = archive(tmp_path / f"x.{kind}", content)
+    expected = {name: data for name, data in content.items() if name != "notes.txt"}
+    assert list(read(path).items()) == list(expected.items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kind_is_told_from_the_content(tmp_path, kind):
+    path = archive(tmp_path / f"x.{kind}", files(2)).rename(tmp_path / "download.php")
+    assert read(path) == files(2)
+
+
+def test_images_are_found_by_their_first_bytes_too(tmp_path):
+    content = {
+        "a": encoded(picture(1)),
+        "b": encoded(picture(2), "JPEG"),
+        "c": b"BMW",
+        "d": b"",
+        "e": b"P7 x",
+    }
+    assert set(read(archive(tmp_path / "x.zip", content))) == {"a", "b"}
+    assert set(read(archive(tmp_path / "x.tar", content))) == {"a", "b"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_truncated_anywhere_is_one_line(tmp_path, kind):
+    whole = archive(tmp_path / f"x.{kind}", files(3)).read_bytes()
+    end = len(whole)
+    if kind == "tar":  # what follows the first block of zeros is padding, which nobody needs
+        with tarfile.open(tmp_path / "x.tar") as tar:
+            tar.getmembers()
+            end = tar.offset
+    for cut in (30, 600, end // 3, end // 2, end - 700, end - 1, end - 512 if kind == "tar" else end - 9):
+        (tmp_path / f"cut.{kind}").write_bytes(whole[:cut])
+        with pytest.raises(UserError, match=f"cut.{kind}: (truncated or damaged|not an archive)"):
+            read(tmp_path / f"cut.{kind}")
+
+
+def test_a_tar_cut_between_two_entries_is_noticed(tmp_path):
+    path = archive(tmp_path / "x.tar", files(3))
+    with tarfile.open(path) as tar:
+        start = tar.getmembers()[2].offset
+    path.write_bytes(path.read_bytes()[:start])
+    with pytest.raises(UserError, match="truncated"):
+        read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x1f\x8b" + b"?" * 50, encoded(picture(0))])
+def test_no_archive_is_one_line(tmp_path, content):
+    (tmp_path / "x.tar.gz").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"x\.tar\.gz: (not an archive that can be read|truncated or damaged)"
+    ):
+        read(tmp_path / "x.tar.gz")
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz"])
+@pytest.mark.parametrize("name", ["../evil.png", "a/../../evil.png", "/etc/evil.png", "C:/evil.png"])
+def test_entries_out_of_the_archive_are_refused(tmp_path, kind, name):
+    path = archive(tmp_path / f"x.{kind}", {**files(1), name: b"x"})
+    with pytest.raises(UserError, match=r"x\..*: entry .*evil.png points out of the archive"):
+        read(path)
+
+
+def test_backslashes_separate_folders_in_a_zip(tmp_path):
+    assert list(read(archive(tmp_path / "x.zip", {"cats\\1.png": b"x"}))) == ["cats/1.png"]
+    with pytest.raises(UserError, match="points out"):
+        read(archive(tmp_path / "y.zip", {"..\\1.png": b"x"}))
+
+
+@pytest.mark.parametrize("target", ["../../secret.png", "/etc/passwd"])
+def test_links_out_of_the_archive_are_refused(tmp_path, target):
+    makers = [
+        lambda path: tar_with_link(path.with_suffix(".tar"), "a/link.png", target),
+        lambda path: tar_with_link(path.with_suffix(".tar"), "link.png", target, tarfile.LNKTYPE),
+        lambda path: zip_with_link(path.with_suffix(".zip"), "a/link.png", target),
+    ]
+    for make in makers:
+        with pytest.raises(UserError, match=r"link .*link.png to .* points out of the archive"):
+            read(make(tmp_path / "x"))
+
+
+@pytest.mark.parametrize("make", [tar_with_link, zip_with_link])
+def test_links_inside_are_listed_and_refuse_to_be_read(tmp_path, make):
+    path = make(tmp_path / f"x.{make.__name__[:3]}", "sub/link.png", "../000.png")
+    link = next(member for member in members(path) if member.path == "sub/link.png")
+    with pytest.raises(Unreadable, match="a link"):
+        link.content(LIMIT)
+
+
+def test_a_zip_with_a_password_is_one_line(tmp_path):
+    path = archive(tmp_path / "x.zip", files(1))
+    content = bytearray(path.read_bytes())
+    central = content.index(b"PK\1\2")
+    content[6] |= 1
+    content[central + 8] |= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.zip: 000\.png needs a password"):
+        read(path)
+
+
+def test_one_damaged_entry_of_a_zip_does_not_stop_the_others(tmp_path):
+    path = archive(tmp_path / "x.zip", files(3))
+    content = bytearray(path.read_bytes())
+    content[60] ^= 0xFF  # within the first entry's compressed bytes
+    path.write_bytes(content)
+    good = []
+    for member in members(path):
+        try:
+            good.append(member.content(LIMIT))
+        except Unreadable as reason:
+            assert str(reason) == "damaged in the archive"
+    assert good == list(files(3).values())[1:]
+
+
+def test_no_file_over_the_limit_is_read(tmp_path):
+    for kind in ("zip", "tar.gz"):
+        for member in members(archive(tmp_path / f"x.{kind}", {"bomb.png": bytes(5_000_000)})):
+            with pytest.raises(Unreadable, match="too many bytes"):
+                member.content(1_000_000)

@@ -1,0 +1,87 @@
+"""The page: complete, escaped, the same for the same figures, and nothing from elsewhere."""
+
+import re
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import pytest
+
+from gan import images
+from gan.report import plots, render
+
+METRICS = {"fd_semantic": 7.5, "fd_semantic_floor": 3.1, "precision": 0.5, "precision_floor": 0.9}
+
+
+@pytest.fixture
+def figures(tmp_path: Any) -> dict[str, Any]:
+    picture = tmp_path / "a.png"
+    images.write_png(picture, np.zeros((1, 4, 4), np.uint8))
+    frame = pd.DataFrame({"step": [1, 2], "loss_d": [1.0, 0.5]})
+    curve = plots.lines(frame, "step", {"loss_d": "discriminator"}, "loss")
+    address = render.data_address(picture)
+    return {
+        "title": "DCGAN on <script>alert(1)</script>",
+        "lead": "Small images.",
+        "architecture": "dcgan",
+        "metrics": render.metric_rows(METRICS),
+        "n": 100,
+        "extractor": "99.0% of held-out labels right",
+        "extractor_sha256": "ab" * 32,
+        "generator_sha256": "cd" * 32,
+        "grid": address,
+        "interpolation": address,
+        "fixed_latents": [{"step": 20, "selected": True, "image": address}],
+        "plots": {"losses": curve, "probabilities": curve, "selection": curve, "classes": ""},
+        "expectations": [{"name": "n", "severity": "warning", "success": False, "observed": 1, "limit": 2}],
+        "data": {"source": "digits", "train": 80, "test": 20, "refused": 3},
+        "inventory": [{"path": "a.zip", "size": "1 kB", "sha256": "ef" * 32}],
+        "params": "train:\n  seed: 0\n",
+    }
+
+
+def test_the_page_shows_the_figures_and_escapes_what_it_is_given(figures: dict[str, Any]) -> None:
+    page = render.render("page.html.j2", figures)
+    for text in ("7.5", "3.1", "80 training and 20 held-out", "3 refused", "step 20, published", "a.zip"):
+        assert text in page
+    assert "<script>" not in page
+    assert '<span class="warned">fails</span>' in page
+
+
+def test_the_page_asks_nobody_for_anything(figures: dict[str, Any]) -> None:
+    page = render.render("page.html.j2", figures)
+    assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!data:|#)[^"'>)]+""", page)
+    assert "@import" not in page
+
+
+def test_the_card_is_markdown_with_its_figures(figures: dict[str, Any]) -> None:
+    card = render.render("model_card.md.j2", figures)
+    assert card.startswith("---\n")
+    assert "| Fréchet distance, semantic | 7.5 | 3.1 |" in card
+    assert "cd" * 32 in card
+
+
+def test_a_missing_figure_is_an_error(figures: dict[str, Any]) -> None:
+    del figures["n"]
+    with pytest.raises(jinja2.UndefinedError):
+        render.render("page.html.j2", figures)
+
+
+def test_plots_repeat_to_the_byte() -> None:
+    frame = pd.DataFrame({"step": [1, 2, 3], "a": [3.0, 1.0, 2.0], "b": [1.0, 2.0, 4.0]})
+    drawn = [plots.lines(frame, "step", {"a": "A", "b": "B"}, "y", log=True) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0].startswith("<svg")
+    classes = pd.DataFrame({"class": ["x", "y"], "held_out": [0.5, 0.5], "generated": [0.4, 0.6]})
+    bars = [
+        plots.bars(classes, "class", {"held_out": "real", "generated": "fake"}, "share") for _ in range(2)
+    ]
+    assert bars[0] == bars[1]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0 B"), (999, "999 B"), (57523, "57.5 kB"), (1.7e8, "170 MB")]
+)
+def test_bytes_in_words(count: int, words: str) -> None:
+    assert render.size_words(count) == words

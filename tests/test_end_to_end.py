@@ -1,0 +1,172 @@
+"""The whole way, with the real commands, on small trainings."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from tests.conftest import SMALL, command, copy_project, set_params
+
+STAGES = [
+    "download",
+    "prepare",
+    "validate",
+    "train",
+    "extractor",
+    "select",
+    "sample",
+    "evaluate",
+    "report",
+]
+
+
+def ran(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", output)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which `dvc repro` has run once, everything committed."""
+    folder = copy_project(tmp_path_factory.mktemp("project"))
+    set_params(folder, **SMALL)
+    output = command(["dvc", "repro"], folder)
+    assert sorted(ran(output)) == sorted(STAGES)
+    assert "Traceback" not in output
+    command(["git", "add", "-A"], folder)
+    command(["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "run"], folder)
+    return folder
+
+
+def test_it_makes_what_it_promises(project: Path) -> None:
+    drawn = load_file(project / "samples" / "samples.safetensors")["images"]
+    assert drawn.dtype == np.uint8
+    assert drawn.shape == (200, 1, 32, 32)
+    metrics = json.loads((project / "reports" / "metrics.json").read_text())
+    for name in ("fd_semantic", "fd_texture", "precision", "recall"):
+        assert metrics[name] >= 0
+        assert metrics[f"{name}_floor"] >= 0
+    assert metrics["fd_semantic"] > metrics["fd_semantic_floor"]
+    assert metrics["n"] == 200
+    assert 0 <= metrics["label_divergence"] <= 1
+    assert re.fullmatch("[0-9a-f]{64}", metrics["extractor_sha256"])
+    header = (project / "reports" / "training.csv").read_text().splitlines()
+    assert header[0] == "step,loss_d,loss_g,d_real,d_fake,learning_rate"
+    assert [line.split(",")[0] for line in header[1:]] == ["5", "10", "15", "20"]
+    with Image.open(project / "samples" / "grid.png") as grid:
+        assert grid.size == (338, 338)
+    page = (project / "reports" / "index.html").read_text()
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|"http://www.w3.org/[^"]*"', "", page)
+
+
+def test_git_is_clean_after_it(project: Path) -> None:
+    assert command(["git", "status", "--porcelain"], project) == ""
+
+
+def test_nothing_runs_again(project: Path) -> None:
+    before = (project / "dvc.lock").read_bytes()
+    assert ran(command(["dvc", "repro"], project)) == []
+    assert (project / "dvc.lock").read_bytes() == before
+
+
+def test_dvc_shows_metrics_params_and_plots(project: Path) -> None:
+    assert "fd_semantic" in command(["dvc", "metrics", "show"], project)
+    table = command(["dvc", "exp", "show", "--csv"], project)
+    assert "train.learning_rate" in table
+    assert "reports/metrics.json:fd_texture" in table or "fd_texture" in table
+    command(["dvc", "plots", "diff", "HEAD", "-o", "plots"], project)
+    page = (project / "plots" / "index.html").read_text()
+    assert all(name in page for name in ("loss_d", "d_fake", "fd_texture", "grid.png"))
+
+
+def test_a_changed_param_runs_what_depends_on_it_and_back_again_nothing(project: Path) -> None:
+    original = (project / "params.yaml").read_bytes(), (project / "dvc.lock").read_bytes()
+    set_params(project, train__learning_rate=1e-4)
+    output = command(["dvc", "repro"], project)
+    assert ran(output) == ["train", "select", "sample", "evaluate", "report"]
+    assert "fd_semantic" in command(["dvc", "metrics", "diff"], project)
+    (project / "params.yaml").write_bytes(original[0])
+    output = command(["dvc", "repro"], project)
+    assert ran(output) == []
+    assert "is cached - skipping run" in output
+    assert (project / "dvc.lock").read_bytes() == original[1]
+
+
+def test_the_flow_gives_the_same_lock_in_another_clone(project: Path, tmp_path: Path) -> None:
+    clone = copy_project(tmp_path / "clone")
+    (clone / "dvc.lock").unlink(missing_ok=True)
+    (clone / "params.yaml").write_bytes((project / "params.yaml").read_bytes())
+    output = command([sys.executable, "-m", "flows.pipeline"], clone)
+    assert (clone / "dvc.lock").read_bytes() == (project / "dvc.lock").read_bytes()
+    assert "Traceback" not in output
+    assert (
+        command(
+            ["git", "diff", "--no-index", "--stat", str(project / "samples"), str(clone / "samples")], clone
+        )
+        == ""
+    )
+
+
+def test_unlabelled_images_of_every_kind_go_the_whole_way(project: Path, tmp_path: Path) -> None:
+    """A flat folder: mixed sizes, modes and formats; no labels; the set-up of another clone."""
+    folder, rng = tmp_path / "photos", np.random.default_rng(0)
+    folder.mkdir()
+    for i in range(120):
+        size = tuple(int(side) for side in rng.integers(20, 90, 2))
+        image = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)).resize(
+            size, Image.Resampling.BICUBIC
+        )
+        mode, suffix = [("RGB", "jpg"), ("RGBA", "png"), ("L", "png"), ("P", "gif"), ("RGB", "webp")][i % 5]
+        image.convert(mode).save(folder / f"{i:03d}.{suffix}")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff not a picture")
+    clone = copy_project(tmp_path / "clone")
+    (clone / "dvc.lock").unlink(missing_ok=True)
+    set_params(clone, **SMALL, data__source=str(folder), train__batch_size=16)
+    command(["dvc", "repro"], clone)
+    metrics = json.loads((clone / "reports" / "metrics.json").read_text())
+    assert "label_divergence" not in metrics
+    assert metrics["n"] == 24
+    assert load_file(clone / "samples" / "samples.safetensors")["images"].shape == (200, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data__image_size": 33}, "data.image_size: 33: input should be 32, 64 or 128"),
+        ({"evaluate__nearest": 3}, "evaluate.nearest: unknown key"),
+        ({"train__batch_size": 5000}, "train.batch_size: 5000: larger than the training half"),
+        ({"train__device": "cuda"}, "train.device: 'cuda': this machine has no CUDA device"),
+        ({"evaluate__nearest_k": 1000}, "evaluate.nearest_k: 1000: needs more images than that"),
+        ({"data__source": "/nowhere/at/all"}, "/nowhere/at/all"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_params_are_one_line_and_lose_nothing(
+    project: Path, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    import torch
+
+    if "train__device" in changes and torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    original = (project / "params.yaml").read_bytes()
+    section = next(iter(changes)).partition("__")[0]
+    stage = {"data": "download", "train": "train", "evaluate": "evaluate"}[section]
+    before = {path: path.read_bytes() for path in (project / "reports").glob("*.*")}
+    try:
+        set_params(project, **changes)
+        done = subprocess.run(
+            [sys.executable, "-m", f"gan.stages.{stage}"], cwd=project, capture_output=True, text=True
+        )
+    finally:
+        (project / "params.yaml").write_bytes(original)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 1
+    assert len(errors) == 1, done.stderr
+    assert words in errors[0]
+    assert "Traceback" not in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
