@@ -1,6 +1,7 @@
 """Curves as SVG text that is the same for the same figures."""
 
 import io
+import re
 from typing import Any
 
 import matplotlib
@@ -55,4 +56,5 @@ def _svg(figure: Figure) -> str:
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     plt.close(figure)
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    text = text[text.index("<svg") :]
+    return re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.DOTALL)  # about matplotlib

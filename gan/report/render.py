@@ -35,10 +35,15 @@ def render(template: str, figures: Mapping[str, Any]) -> str:
     return environment.get_template(template).render(figures)
 
 
-def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return a row for each metric there is: name, value, what real images score, how to read it."""
     return [
-        {"name": name, "value": metrics[key], "floor": metrics.get(f"{key}_floor"), "meaning": meaning}
+        {
+            "name": name,
+            "value": f"{metrics[key]:.3g}",
+            "floor": f"{metrics[floor]:.3g}" if (floor := f"{key}_floor") in metrics else "",
+            "meaning": meaning,
+        }
         for key, name, meaning in METRICS
         if key in metrics
     ]
