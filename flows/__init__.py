@@ -1,1 +1,12 @@
 """When it runs: Prefect flows over DVC and git. Free of torch."""
+
+import os
+
+# Nothing phones home: neither this process (Prefect reads these when it is imported) nor what it starts.
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+os.environ.update(QUIET)

@@ -1,0 +1,43 @@
+"""Where flows write: the log of the Prefect run, or the standard library's where there is none."""
+
+import logging
+
+from prefect import get_run_logger
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import MissingContextError
+
+from flows.commands import Stopped
+from gan.errors import UserError
+
+
+def logger() -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":
+    """Return the run's logger, or this package's outside of a run."""
+    try:
+        return get_run_logger()
+    except MissingContextError:
+        return logging.getLogger("flows")
+
+
+def in_run() -> bool:
+    """Say whether a Prefect flow or task run surrounds the caller."""
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+class OneLine(logging.Filter):
+    """Log what the user can mend, or has stopped, in one line, without Prefect's traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Shorten the record where it is about a UserError; always let it pass."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (UserError, Stopped)):
+            record.msg, record.args, record.exc_info = str(error), (), None
+        return True
+
+
+def shorten() -> None:
+    """Have Prefect's run logs report a UserError in one line."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        found = logging.getLogger(name)
+        if not any(isinstance(filter_, OneLine) for filter_ in found.filters):
+            found.addFilter(OneLine())
+    logging.getLogger("EventsWorker").setLevel(logging.ERROR)  # it warns of each item left at the exit

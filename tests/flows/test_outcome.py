@@ -1,0 +1,66 @@
+"""What DVC's lines mean."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.outcome import FAILED, NOT_RUN, RAN, RESTORED, UNCHANGED, Outcome, PipelineFailed, Reader, summary
+
+
+def read(*lines: str) -> tuple[Reader, list[str]]:
+    reader = Reader("train")
+    return reader, [line for line in lines if reader.read(line)]
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        ("Stage 'train' didn't change, skipping", UNCHANGED),
+        ("Stage 'train' is cached - skipping run, checking out outputs", RESTORED),
+        ("Running stage 'train':", RAN),
+        ("Running stage 'training':", ""),
+    ],
+)
+def test_outcome(line: str, outcome: str) -> None:
+    # What a stage prints itself comes later and changes nothing.
+    assert read(line, "Stage 'train' is cached - skipping run, checking out outputs")[0].outcome in (
+        outcome or RESTORED,
+    )
+
+
+def test_advice_is_not_shown() -> None:
+    advice = [
+        "",
+        "To track the changes with git, run:",
+        "\tgit add dvc.lock",
+        "Updating lock file 'dvc.lock'",
+    ]
+    assert read(*advice, "Use `dvc push` to send your updates to remote storage.", "step 3")[1] == ["step 3"]
+
+
+def test_reason_is_the_stage_s_own_line() -> None:
+    start = ["Running stage 'train':", "> python -m gan.stages.train"]
+    end = "ERROR: failed to reproduce 'train': failed to run: python -m gan.stages.train, exited with 1"
+    assert read(*start, "error: no images; add some", "bye", end)[0].reason(1) == "no images; add some"
+    assert read(*start, "Traceback", "KeyError: 'x'", end)[0].reason(1) == "KeyError: 'x'"
+    assert read(*start, end)[0].reason(1) == end.removeprefix("ERROR: ")
+    assert read("ERROR: missing data")[0].reason(1) == "missing data"
+    assert read()[0].reason(9) == "dvc ended with status 9"
+
+
+def test_failure_names_each_stage_in_one_line() -> None:
+    rows = [Outcome("a", RAN, 1.0), Outcome("b", FAILED, 2.0, "no room"), Outcome("c", NOT_RUN)]
+    assert str(PipelineFailed(rows)) == "stage b failed: no room (so not run: c)"
+
+
+def test_summary_names_only_what_exists(tmp_path: Path) -> None:
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "grid.png").touch()
+    text = summary([Outcome("prepare", RESTORED, 1.24), Outcome("train", NOT_RUN)], tmp_path)
+    assert text.splitlines() == [
+        "",
+        "  prepare  restored     1.2 s",
+        "  train    not run",
+        "",
+        "  grid     samples/grid.png",
+    ]
