@@ -33,7 +33,7 @@ recipe:
 	@cp "recipes/$(RECIPE).yaml" params.yaml
 
 test: setup
-	@python -m pytest $(PYTEST_ARGS)
+	@python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: setup
 	@ruff check .
