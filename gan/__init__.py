@@ -2,6 +2,7 @@
 
 import os
 
-# Threads that wait sleep instead of spinning. Where two trainings share the cores, as train and
-# extractor do, spinning made a step 2.5 to 3 times slower. Read when torch is loaded, hence here.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that wait for one another soon sleep instead of spinning on: where two trainings share the
+# cores, as train and extractor do in a flow, spinning starves both (docs/decisions.md has figures).
+# Read when torch is loaded, hence here.
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")

@@ -121,7 +121,7 @@ def run_lock(name: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read().decode(errors="replace").strip() or "unknown"
             raise UserError(
-                f"{name}: process {holder} is running this stage here ({path} is locked); "
+                f"{name}: process {holder} is already at it here ({path} is locked); "
                 "wait for it, or stop it and run again"
             ) from None
         file.truncate(0)

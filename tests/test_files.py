@@ -75,7 +75,7 @@ def test_a_second_run_is_refused_and_a_killed_one_leaves_no_lock(
         assert first.stdout is not None
         assert first.stdout.readline() == b"held\n"
         with (
-            pytest.raises(UserError, match=f"process {first.pid} is running this stage"),
+            pytest.raises(UserError, match=f"process {first.pid} is already at it here"),
             files.run_lock("train"),
         ):
             pass
