@@ -1,0 +1,30 @@
+"""The README keeps its word: short, its figures those of the committed run, its commands there."""
+
+import re
+
+from gan.files import read_json
+from gan.report.render import metric_rows
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_it_is_short() -> None:
+    assert len(TEXT.splitlines()) < 200
+
+
+def test_its_table_is_the_committed_run() -> None:
+    metrics = read_json(ROOT / "reports" / "metrics.json")
+    for row in metric_rows(metrics):
+        assert f"| {row['name']} | {row['value']} | {row['floor']} |" in TEXT
+    assert f"n = {metrics['n']}" in TEXT
+
+
+def test_the_targets_recipes_and_modules_it_names_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"^make (\w+)", TEXT, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for recipe in (ROOT / "recipes").glob("*.yaml"):
+        assert f"`{recipe.stem}`" in TEXT
+    for module in re.findall(r"python -m ([\w.]+)", TEXT):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
