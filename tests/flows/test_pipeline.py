@@ -115,7 +115,7 @@ def test_second_flow_is_refused_and_sigterm_leaves_nothing(make: Make, server: S
     first = toy.start(TOY_EXTRACTOR="spawn", **api)
     toy.pid("extractor")
     second = toy.flow(status=1, **api)
-    assert f"process {first.pid} is running this" in second.strip().splitlines()[-1]
+    assert f"process {first.pid} is already at it here" in second.strip().splitlines()[-1]
     assert "Traceback" not in second
 
     wait_for(lambda: (toy.root / "times" / "train").exists(), 20)

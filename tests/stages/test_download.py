@@ -139,7 +139,7 @@ def test_a_second_run_at_the_same_time_is_refused(tmp_path):
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert "is already at it here here" in project.fail("download")
+        assert "is already at it here" in project.fail("download")
 
 
 def test_a_full_disk_is_named_and_nothing_is_left(tmp_path):
