@@ -19,7 +19,7 @@ class Features:
     texture: torch.Tensor
     predicted: torch.Tensor
 
-    def __getitem__(self, rows: torch.Tensor | slice) -> "Features":
+    def __getitem__(self, rows: torch.Tensor) -> "Features":
         """Return the features of some rows."""
         return Features(self.semantic[rows], self.texture[rows], self.predicted[rows])
 
@@ -45,6 +45,6 @@ def extract(model: Extractor, images: torch.Tensor, device: str) -> Features:
     return Features(torch.cat(semantic), torch.cat(texture), torch.cat(predicted))
 
 
-def subset(images: torch.Tensor, count: int, rng: torch.Generator) -> torch.Tensor:
-    """Return ``count`` of the images, drawn without replacement (sets come ordered by class)."""
-    return images[torch.randperm(len(images), generator=rng)[:count]]
+def pick(total: int, count: int, rng: torch.Generator) -> torch.Tensor:
+    """Return ``count`` of ``total`` row numbers, drawn without replacement (sets come ordered by class)."""
+    return torch.randperm(total, generator=rng)[:count]

@@ -7,10 +7,10 @@ import torch
 
 from gan import devices, files, seeds
 from gan import params as parameters
-from gan.data.arrays import Labels, read_arrays
+from gan.data.arrays import Arrays, Labels, read_arrays
 from gan.errors import UserError
 from gan.evaluation import metrics
-from gan.evaluation.features import Features, extract, load_extractor, subset
+from gan.evaluation.features import Features, extract, load_extractor, pick
 from gan.stage import run, say
 
 EXTRACTOR = Path("models/extractor.safetensors")
@@ -30,14 +30,18 @@ def main() -> None:
             f"params.yaml: evaluate.nearest_k: {params.evaluate.nearest_k}: needs more images than that, "
             f"and {n} can be compared; lower it, or hold out more (data.test_fraction)"
         )
-    features = []
-    for name, arrays in (("held out", held_out), ("train", train), ("samples", drawn)):
-        rng = seeds.generator(params.evaluate.seed, name)
-        images = subset(torch.from_numpy(arrays.images), n, rng)
-        features.append(extract(extractor, images, device))
+
+    def rows(name: str, arrays: Arrays) -> torch.Tensor:
+        return pick(len(arrays.images), n, seeds.generator(params.evaluate.seed, name))
+
+    everything = extract(extractor, torch.from_numpy(drawn.images), device)
+    features = [
+        extract(extractor, torch.from_numpy(arrays.images)[rows(name, arrays)], device)
+        for name, arrays in (("held out", held_out), ("train", train))
+    ]
+    features.append(everything[rows("samples", drawn)])
     found: dict[str, object] = {"n": n, **compare(features, params.evaluate.nearest_k)}
     if classes is not None and held_out.labels is not None:
-        everything = extract(extractor, torch.from_numpy(drawn.images), device)
         found["label_divergence"] = write_classes(classes, held_out.labels, everything)
     else:
         files.write_text(Path("reports/classes.csv"), "class,held_out,generated\n")

@@ -13,10 +13,10 @@ from gan import devices, files, seeds
 from gan import params as parameters
 from gan.data.arrays import read_arrays
 from gan.errors import UserError
-from gan.evaluation.features import extract, load_extractor, subset
+from gan.evaluation.features import extract, load_extractor, pick
 from gan.evaluation.metrics import frechet_distance, standardise
 from gan.evaluation.sampling import generate, sample_latents
-from gan.networks.files import load, load_generator
+from gan.networks.files import load_generator
 from gan.stage import run, say
 
 SNAPSHOTS = Path("models/snapshots")
@@ -29,13 +29,13 @@ def main() -> None:
     extractor, _ = load_extractor(Path("models/extractor.safetensors"), device)
     images = torch.from_numpy(read_arrays(Path("data/prepared/train.safetensors")).images)
     rng = seeds.generator(params.select.seed, "reference")
-    real = extract(extractor, subset(images, params.select.samples, rng), device)
+    real = extract(extractor, images[pick(len(images), params.select.samples, rng)], device)
     rows = []
     for path in sorted(SNAPSHOTS.glob("*.safetensors")):
         model, network = load_generator(path)
         latents = sample_latents(network, params.select.samples, params.select.seed, "select")
         fake = extract(extractor, generate(model, latents, device), device)
-        row = {"step": load(path)[1]["step"]}
+        row: dict[str, float] = {"step": int(path.stem.removeprefix("step-"))}
         for kind in ("semantic", "texture"):
             distance = frechet_distance(*standardise(getattr(real, kind), getattr(fake, kind)))
             row[f"fd_{kind}"] = float(f"{distance:.6g}")
