@@ -18,6 +18,7 @@ PARAMS_FILE = Path("params.yaml")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -53,10 +54,24 @@ class Validate(Section):
     min_pixel_std: Annotated[float, Field(ge=0, le=127.5)]
 
 
-class Network(Section):
-    """The pair of networks, `dcgan` or `mlp`."""
+# The table of objectives: each is the function of this name in gan/training/objectives.py.
+Objective = Literal[
+    "non_saturating",
+    "minimax",
+    "least_squares",
+    "hinge",
+    "wasserstein",
+    "relativistic",
+]
+SMOOTHED = ("non_saturating", "minimax", "least_squares")  # those with a label to smooth
 
-    architecture: Literal["dcgan", "mlp"]
+
+class Network(Section):
+    """The pair of networks, `dcgan`, `resnet` or `mlp`."""
+
+    architecture: Literal["dcgan", "resnet", "mlp"]
+    conditional: bool
+    spectral_norm: bool
     latent_dim: Count
     latent_distribution: Literal["normal", "uniform"]
     base_channels: Annotated[int, Field(ge=1, le=1024)]
@@ -77,19 +92,62 @@ class Train(Section):
     batch_size: Annotated[int, Field(ge=2)]  # batch normalisation has no variance of one image
     epochs: Count
     max_steps: Count | None
+    objective: Objective
+    d_steps: Annotated[int, Field(ge=1, le=100)]
     learning_rate: Positive
+    learning_rate_d: Positive | None
     beta1: Annotated[float, Field(ge=0, lt=1)]
     beta2: Annotated[float, Field(ge=0, lt=1)]
     lr_decay_factor: Annotated[float, Field(gt=0, le=1)]
     lr_decay_steps: Count
-    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    r1_gamma: NotNegative
+    r2_gamma: NotNegative
+    gradient_penalty: NotNegative
+    penalty_every: Count
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)]
+    instance_noise: NotNegative
     augment_shift: Annotated[int, Field(ge=0, le=16)]
+    augment_color: Fraction
+    augment_cutout: Annotated[float, Field(ge=0, lt=1)]
+    augment_target: Annotated[float, Field(gt=0, lt=1)] | None
+    augment_adapt_images: Count
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
     snapshots: Count
     log_every: Count
-    checkpoint_seconds: Annotated[float, Field(ge=0)]
+    checkpoint_seconds: NotNegative
+    on_divergence: Literal["stop", "rollback"]
+    init_from: Annotated[str, Field(min_length=1)] | None
     device: Literal["auto", "cpu", "cuda"]
+    devices: Annotated[int, Field(ge=1, le=1024)]
+    precision: Literal["auto", "fp32", "bf16"]
+    compile: Literal["auto"] | bool
+    cuda_graphs: Literal["auto"] | bool
     threads: Count
     seed: Seed
+
+    @property
+    def penalised(self) -> bool:
+        """Whether any regulariser takes gradients of D's gradients."""
+        return max(self.r1_gamma, self.r2_gamma, self.gradient_penalty) > 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.label_smoothing and self.objective not in SMOOTHED:
+            raise ValueError(
+                f"train.label_smoothing: {self.label_smoothing}: the objective {self.objective} has no "
+                f"labels to smooth; set it to 0, or train.objective to {', '.join(SMOOTHED)}"
+            )
+        if self.batch_size % self.devices or self.batch_size // self.devices < 2:
+            raise ValueError(
+                f"train.devices: {self.devices}: each needs the same share, 2 or more, of "
+                f"train.batch_size {self.batch_size}; change one of them"
+            )
+        if self.compile is True and self.penalised:
+            raise ValueError(
+                "train.compile: True: torch.compile has no second derivatives, which r1_gamma, r2_gamma and "
+                "gradient_penalty take; set it to auto or false"
+            )
+        return self
 
 
 class Extractor(Section):
@@ -117,6 +175,7 @@ class Sample(Section):
     grid_size: Annotated[int, Field(ge=2, le=32)]
     pngs: Annotated[int, Field(ge=0)]
     interpolations: Count
+    truncation: Positive | None
     seed: Seed
 
 
@@ -142,10 +201,17 @@ class Params(Section):
     @model_validator(mode="after")
     def _buildable(self) -> Self:
         depth, size = self.network.depth, self.data.image_size
-        if self.network.architecture == "dcgan" and depth != "auto" and size >> depth < 2:
+        if self.network.architecture != "mlp" and depth != "auto" and size >> depth < 2:
             raise ValueError(
-                f"network.depth: {depth} stride-2 convolutions leave less than 2x2 pixels of "
+                f"network.depth: {depth}: so many halvings leave less than 2x2 pixels of "
                 f"data.image_size {size}; at most {size.bit_length() - 2}, or auto"
+            )
+        if self.train.objective == "wasserstein" and not (
+            self.train.gradient_penalty or self.network.spectral_norm
+        ):
+            raise ValueError(
+                "train.objective: wasserstein: needs a Lipschitz discriminator; set train.gradient_penalty "
+                "(Gulrajani 2017: 10) or network.spectral_norm"
             )
         if self.sample.grid_size**2 > self.sample.count:
             raise ValueError(

@@ -1,39 +1,61 @@
-"""From params to networks: one table, one way to initialise."""
+"""From params to networks: one table, one way to initialise, one kind of input."""
+
+import math
+from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from gan import seeds
-from gan.networks import dcgan, mlp
+from gan.networks import dcgan, mlp, resnet
 from gan.params import Network
 
 INITIAL_STD = 0.02  # Radford 2015, section 4
+# At 1 the classes were learnt later (docs/quality.md). At 10, as long as the latents, Adam moved what
+# depends on the class so much faster that the latents were ignored: one image a class.
+LABEL_LENGTH = 3.0
 
 
-def build_generator(network: Network, image_size: int, channels: int) -> nn.Module:
-    """Return the untrained generator that ``network`` describes: (N, latent_dim) → (N, C, H, W)."""
+def build_generator(network: Network, image_size: int, channels: int, classes: int = 0) -> nn.Module:
+    """Return the untrained generator that ``network`` describes: inputs → images (N, C, H, W).
+
+    Inputs (N, latent_dim + classes) are what ``join`` makes of latents and labels; ``classes`` is
+    0 for a generator that knows none.
+    """
+    inputs = network.latent_dim + classes
     if network.architecture == "mlp":
         return mlp.Generator(
-            latent_dim=network.latent_dim,
+            inputs=inputs,
             image_size=image_size,
             channels=channels,
             hidden_units=network.hidden_units,
             hidden_layers=network.hidden_layers,
         )
+    depth = dcgan.depth_for(image_size, network.depth)
+    if network.architecture == "resnet":
+        return resnet.Generator(
+            inputs=inputs,
+            image_size=image_size,
+            channels=channels,
+            base_channels=network.base_channels,
+            depth=depth,
+        )
     return dcgan.Generator(
-        latent_dim=network.latent_dim,
+        inputs=inputs,
         image_size=image_size,
         channels=channels,
         base_channels=network.base_channels,
         kernel_size=network.kernel_size,
-        depth=dcgan.depth_for(image_size, network.depth),
+        depth=depth,
         dense_units=network.dense_units,
         generator_activation=network.generator_activation,
     )
 
 
-def build_discriminator(network: Network, image_size: int, channels: int) -> nn.Module:
-    """Return the untrained discriminator that ``network`` describes: (N, C, H, W) → logits (N,)."""
+def build_discriminator(network: Network, image_size: int, channels: int, classes: int = 0) -> nn.Module:
+    """Return the untrained discriminator: images (N, C, H, W), one-hot labels or None → logits (N,)."""
     if network.architecture == "mlp":
         return mlp.Discriminator(
             image_size=image_size,
@@ -43,24 +65,41 @@ def build_discriminator(network: Network, image_size: int, channels: int) -> nn.
             mlp_activation=network.mlp_activation,
             maxout_pieces=network.maxout_pieces,
             dropout=network.dropout,
+            classes=classes,
+        )
+    depth = dcgan.depth_for(image_size, network.depth)
+    if network.architecture == "resnet":
+        return resnet.Discriminator(
+            image_size=image_size,
+            channels=channels,
+            base_channels=network.base_channels,
+            depth=depth,
+            classes=classes,
         )
     return dcgan.Discriminator(
         image_size=image_size,
         channels=channels,
         base_channels=network.base_channels,
         kernel_size=network.kernel_size,
-        depth=dcgan.depth_for(image_size, network.depth),
+        depth=depth,
         dense_units=network.dense_units,
+        classes=classes,
     )
 
 
 @torch.no_grad()
 def initialise(module: nn.Module, seed: int, purpose: str) -> None:
-    """Draw weights from N(0, 0.02), batch normalisation's from N(1, 0.02); biases are 0."""
+    """Draw weights from N(0, 0.02), batch normalisation's from N(1, 0.02); biases are 0.
+
+    Residual networks: convolutions from N(0, sqrt(2 / (fan_in + fan_out))) (Glorot 2010, equation
+    16, as Miyato 2018), since nothing in the discriminator would scale small weights up.
+    """
     rng = seeds.generator(seed, purpose)
+    glorot = isinstance(module, resnet.Generator | resnet.Discriminator)
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            layer.weight.normal_(0.0, INITIAL_STD, generator=rng)
+            fans = sum(layer.weight.shape[:2]) * math.prod(layer.weight.shape[2:])
+            layer.weight.normal_(0.0, math.sqrt(2 / fans) if glorot else INITIAL_STD, generator=rng)
         elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.weight.normal_(1.0, INITIAL_STD, generator=rng)
         else:
@@ -69,12 +108,48 @@ def initialise(module: nn.Module, seed: int, purpose: str) -> None:
             layer.bias.zero_()
 
 
-def draw_latents(network: Network, count: int, rng: torch.Generator) -> torch.Tensor:
+def normalise_spectrally(module: nn.Module, seed: int) -> None:
+    """Divide each layer's weight by its largest singular value, in every forward pass.
+
+    Spectral normalisation: Miyato 2018 (arXiv:1802.05957), algorithm 1.
+    """
+    torch.manual_seed(seeds.derive(seed, "spectral_norm"))  # of the first singular vectors
+    for layer in list(module.modules()):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            parametrizations.spectral_norm(layer)
+
+
+def draw_latents(
+    network: Network, count: int, rng: torch.Generator, truncation: float | None = None
+) -> torch.Tensor:
     """Return latents (count, latent_dim) float32 on the generator's device.
 
-    ``normal``: N(0, 1). ``uniform``: in [-1, 1), as Radford 2015 and Goodfellow 2014.
+    ``normal``: N(0, 1), cut off beyond ±``truncation`` where that is given (Brock 2018,
+    arXiv:1809.11096, section 3.1). ``uniform``: in [-1, 1), as Radford 2015 and Goodfellow 2014,
+    or within ±``truncation`` where that is less.
     """
     shape = (count, network.latent_dim)
     if network.latent_distribution == "uniform":
-        return torch.rand(shape, generator=rng, device=rng.device) * 2 - 1
-    return torch.randn(shape, generator=rng, device=rng.device)
+        return (torch.rand(shape, generator=rng, device=rng.device) * 2 - 1) * min(truncation or 1, 1)
+    if truncation is None:
+        return torch.randn(shape, generator=rng, device=rng.device)
+    empty = torch.empty(shape, device=rng.device)
+    return nn.init.trunc_normal_(empty, 0.0, 1.0, -truncation, truncation, generator=rng)
+
+
+def draw_labels(counts: Sequence[int], count: int, rng: torch.Generator) -> torch.Tensor:
+    """Return int64 labels (count,), each class as common as its count among all ``counts``."""
+    return torch.multinomial(torch.tensor(counts, dtype=torch.float64), count, True, generator=rng)
+
+
+def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """Return (N, classes) float32 of int64 labels (N,)."""
+    return F.one_hot(labels, classes).float()
+
+
+def join(latents: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+    """Put one-hot ``labels`` (N, classes) behind ``latents`` (N, latent_dim): a generator's inputs.
+
+    Mirza & Osindero 2014 (arXiv:1411.1784), section 3.2, the label made ``LABEL_LENGTH`` long.
+    """
+    return latents if labels is None else torch.cat([latents, LABEL_LENGTH * labels], 1)

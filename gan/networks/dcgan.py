@@ -8,7 +8,7 @@ the generator's last and the discriminator's first layer. The dense layer is the
 import torch
 from torch import nn
 
-LEAK = 0.2  # slope of LeakyReLU (section 4)
+from gan.networks.head import LEAK, Head
 
 
 def depth_for(image_size: int, depth: int | str) -> int:
@@ -22,12 +22,12 @@ def activation(name: str) -> nn.Module:
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) float → images (N, channels, image_size, image_size) in [-1, 1]."""
+    """Inputs (N, inputs) float → images (N, channels, image_size, image_size) in [-1, 1]."""
 
     def __init__(
         self,
         *,
-        latent_dim: int,
+        inputs: int,
         image_size: int,
         channels: int,
         base_channels: int,
@@ -41,12 +41,12 @@ class Generator(nn.Module):
         top, bottom = base_channels << (depth - 1), image_size >> depth
         dense: list[nn.Module] = []
         if dense_units:
-            dense = [nn.Linear(latent_dim, dense_units, bias=False), nn.BatchNorm1d(dense_units)]
+            dense = [nn.Linear(inputs, dense_units, bias=False), nn.BatchNorm1d(dense_units)]
             dense.append(activation(act))
         # "Project and reshape" is a matrix product: the peers' first transposed convolution, faster.
         self.project = nn.Sequential(
             *dense,
-            nn.Linear(dense_units or latent_dim, top * bottom**2, bias=False),
+            nn.Linear(dense_units or inputs, top * bottom**2, bias=False),
             nn.Unflatten(1, (top, bottom, bottom)),
             nn.BatchNorm2d(top),
             activation(act),
@@ -59,14 +59,14 @@ class Generator(nn.Module):
             *layers, _up(base_channels, channels, kernel_size, bias=True), nn.Tanh()
         )
 
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        images: torch.Tensor = self.upsample(self.project(latents))
+        images: torch.Tensor = self.upsample(self.project(inputs))
         return images
 
 
 class Discriminator(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] → logits (N,) of being real.
+    """Images (N, channels, image_size, image_size) in [-1, 1], labels → logits (N,) of being real.
 
     The sigmoid of the paper is in the loss, where it is stable.
     """
@@ -80,6 +80,7 @@ class Discriminator(nn.Module):
         kernel_size: int,
         depth: int,
         dense_units: int,
+        classes: int,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [_down(channels, base_channels, kernel_size, bias=True)]
@@ -88,17 +89,18 @@ class Discriminator(nn.Module):
             width = base_channels << i
             layers += [_down(width // 2, width, kernel_size, bias=False), nn.BatchNorm2d(width)]
             layers.append(activation("leaky_relu"))
-        flat = (base_channels << (depth - 1)) * (image_size >> depth) ** 2
-        layers.append(nn.Flatten())
+        units, area = base_channels << (depth - 1), (image_size >> depth) ** 2
         if dense_units:
-            layers += [nn.Linear(flat, dense_units, bias=False), nn.BatchNorm1d(dense_units)]
-            layers.append(activation("leaky_relu"))
-        self.layers = nn.Sequential(*layers, nn.Linear(dense_units or flat, 1))
+            layers += [nn.Flatten(), nn.Linear(units * area, dense_units, bias=False)]
+            layers += [nn.BatchNorm1d(dense_units), activation("leaky_relu"), nn.Unflatten(1, (-1, 1))]
+            units, area = dense_units, 1
+        self.layers = nn.Sequential(*layers)
+        self.head = Head(units, area, classes)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """See the class."""
-        logits: torch.Tensor = self.layers(images)
-        return logits.squeeze(1)
+        logits: torch.Tensor = self.head(self.layers(images), labels)
+        return logits
 
 
 def _up(inputs: int, outputs: int, kernel: int, *, bias: bool) -> nn.Module:

@@ -6,6 +6,7 @@ differs from run to run, which would give equal models different hashes.
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,28 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise UserError(f"{path}: not a model file of this project ({error})") from None
 
 
-def load_generator(path: Path) -> tuple[nn.Module, Network]:
-    """Read a generator in evaluation mode, with the params of its network."""
+@dataclass(frozen=True)
+class Published:
+    """A generator in evaluation mode, the params of its network, and how to feed it.
+
+    ``class_counts`` are the training set's, or None for a generator that knows no classes.
+    """
+
+    model: nn.Module
+    network: Network
+    class_counts: tuple[int, ...] | None
+    images_seen: int
+
+
+def load_generator(path: Path) -> Published:
+    """Read a generator. Raises UserError when the file is no generator of this project."""
     tensors, config = load(path)
-    network = Network.model_validate(config["network"])
-    model = build_generator(network, config["image_size"], config["channels"])
-    model.load_state_dict(tensors)
-    return model.eval(), network
+    try:
+        network = Network.model_validate(config["network"])
+        counts = tuple(config["class_counts"] or ())
+        model = build_generator(network, config["image_size"], config["channels"], len(counts))
+        model.load_state_dict(tensors)
+        return Published(model.eval(), network, counts or None, config["images_seen"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a generator of this version ({reason})") from None

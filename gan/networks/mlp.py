@@ -6,9 +6,12 @@ Maxout: Goodfellow et al. 2013, "Maxout Networks" (arXiv:1302.4389), section 2.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import nn
+
+from gan.networks.head import LEAK, Head
 
 
 class Maxout(nn.Module):
@@ -25,29 +28,46 @@ class Maxout(nn.Module):
         return units
 
 
+class Dropout(nn.Module):
+    """nn.Dropout that takes its random numbers from ``uniform``, which the trainer sets (see Draws)."""
+
+    uniform: Callable[..., torch.Tensor] = staticmethod(torch.rand)
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Zero a random ``share`` of ``inputs`` (N, units) in training, and scale up the rest."""
+        if not (self.training and self.share):
+            return inputs
+        kept = self.uniform(*inputs.shape) >= self.share
+        return inputs * kept / (1 - self.share)
+
+
 class Generator(nn.Module):
-    """Latents (N, latent_dim) float → images (N, channels, image_size, image_size) in [-1, 1]."""
+    """Inputs (N, inputs) float → images (N, channels, image_size, image_size) in [-1, 1]."""
 
     def __init__(
-        self, *, latent_dim: int, image_size: int, channels: int, hidden_units: int, hidden_layers: int
+        self, *, inputs: int, image_size: int, channels: int, hidden_units: int, hidden_layers: int
     ) -> None:
         super().__init__()
         shape = (channels, image_size, image_size)
         layers: list[nn.Module] = []
         for i in range(hidden_layers):
-            layers += [nn.Linear(hidden_units if i else latent_dim, hidden_units), nn.ReLU(inplace=True)]
+            layers += [nn.Linear(hidden_units if i else inputs, hidden_units), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(
             *layers, nn.Linear(hidden_units, math.prod(shape)), nn.Unflatten(1, shape), nn.Tanh()
         )
 
-    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        images: torch.Tensor = self.layers(latents)
+        images: torch.Tensor = self.layers(inputs)
         return images
 
 
 class Discriminator(nn.Module):
-    """Images (N, channels, image_size, image_size) in [-1, 1] → logits (N,) of being real."""
+    """Images (N, channels, image_size, image_size) in [-1, 1], labels → logits (N,) of being real."""
 
     def __init__(
         self,
@@ -59,6 +79,7 @@ class Discriminator(nn.Module):
         mlp_activation: str,
         maxout_pieces: int,
         dropout: float,
+        classes: int,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
@@ -67,12 +88,13 @@ class Discriminator(nn.Module):
             if mlp_activation == "maxout":
                 layers.append(Maxout(width, hidden_units, maxout_pieces))
             else:
-                layers += [nn.Linear(width, hidden_units), nn.LeakyReLU(0.2, inplace=True)]
-            layers.append(nn.Dropout(dropout))
+                layers += [nn.Linear(width, hidden_units), nn.LeakyReLU(LEAK, inplace=True)]
+            layers.append(Dropout(dropout))
             width = hidden_units
-        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+        self.layers = nn.Sequential(*layers)
+        self.head = Head(width, 1, classes)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """See the class."""
-        logits: torch.Tensor = self.layers(images)
-        return logits.squeeze(1)
+        logits: torch.Tensor = self.head(self.layers(images).unsqueeze(2), labels)
+        return logits

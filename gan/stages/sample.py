@@ -6,7 +6,7 @@ import safetensors.torch
 
 from gan import devices, files, images
 from gan import params as parameters
-from gan.evaluation.sampling import generate, interpolations, sample_latents
+from gan.evaluation.sampling import generate, interpolations, sample_inputs
 from gan.networks.files import load_generator
 from gan.stage import run, say
 
@@ -18,11 +18,12 @@ def main() -> None:
     """Write samples/: arrays, single PNGs, grid.png and interpolation.png."""
     params = parameters.load()
     device = devices.prepare(params.train.device, params.train.threads)
-    model, network = load_generator(Path("models/generator.safetensors"))
+    generator = load_generator(Path("models/generator.safetensors"))
     sample = params.sample
-    drawn = generate(model, sample_latents(network, sample.count, sample.seed), device)
-    between = interpolations(network, sample.interpolations, COLUMNS, sample.seed)
-    walks = generate(model, between, device).numpy()
+    inputs = sample_inputs(generator, sample.count, sample.seed, truncation=sample.truncation)
+    drawn = generate(generator.model, inputs, device)
+    between = interpolations(generator, sample.interpolations, COLUMNS, sample.seed)
+    walks = generate(generator.model, between, device).numpy()
     shown = drawn.numpy()
     with files.fresh_folder(SAMPLES / "png") as folder:
         for i, image in enumerate(shown[: sample.pngs]):

@@ -15,7 +15,7 @@ from gan.data.arrays import read_arrays
 from gan.errors import UserError
 from gan.evaluation.features import extract, load_extractor, pick
 from gan.evaluation.metrics import frechet_distance, standardise
-from gan.evaluation.sampling import generate, sample_latents
+from gan.evaluation.sampling import generate, sample_inputs
 from gan.networks.files import load_generator
 from gan.stage import run, say
 
@@ -32,10 +32,11 @@ def main() -> None:
     real = extract(extractor, images[pick(len(images), params.select.samples, rng)], device)
     rows = []
     for path in sorted(SNAPSHOTS.glob("*.safetensors")):
-        model, network = load_generator(path)
-        latents = sample_latents(network, params.select.samples, params.select.seed, "select")
-        fake = extract(extractor, generate(model, latents, device), device)
+        generator = load_generator(path)
+        inputs = sample_inputs(generator, params.select.samples, params.select.seed, "select")
+        fake = extract(extractor, generate(generator.model, inputs, device), device)
         row: dict[str, float] = {"step": int(path.stem.removeprefix("step-"))}
+        row["images_seen"] = generator.images_seen
         for kind in ("semantic", "texture"):
             distance = frechet_distance(*standardise(getattr(real, kind), getattr(fake, kind)))
             row[f"fd_{kind}"] = float(f"{distance:.6g}")

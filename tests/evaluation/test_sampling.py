@@ -1,4 +1,4 @@
-"""Sampling: the same images whatever the batch; interpolations begin and end at their latents."""
+"""Sampling: the same images whatever the batch; classes as in the data; interpolations between latents."""
 
 import pytest
 import torch
@@ -6,36 +6,95 @@ import torch
 from gan import images, params
 from gan.evaluation import sampling
 from gan.networks import build
+from gan.networks.files import Published
 from tests.conftest import ROOT
 
 NETWORK = params.load(ROOT / "params.yaml").network.model_copy(update={"base_channels": 4})
+COUNTS = (30, 0, 10)  # images of each class
 
 
-def test_the_batch_size_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
-    model = build.build_generator(NETWORK, 32, 3)
+def published(counts: tuple[int, ...] | None = None, **changes: object) -> Published:
+    network = NETWORK.model_copy(update=changes)
+    model = build.build_generator(network, 32, 3, len(counts or ()))
     build.initialise(model, 0, "generator")
-    latents = sampling.sample_latents(NETWORK, 30, seed=1)
-    whole = sampling.generate(model.eval(), latents, "cpu")
+    return Published(model.eval(), network, counts, 0)
+
+
+def labels(generator: Published, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the classes that inputs ask for; each stands in them as one positive number."""
+    hot = inputs[:, generator.network.latent_dim :]
+    assert ((hot != 0).sum(1) == 1).all()
+    return hot.argmax(1)
+
+
+@pytest.mark.parametrize("counts", [None, COUNTS])
+def test_the_batch_size_does_not_show(
+    monkeypatch: pytest.MonkeyPatch, counts: tuple[int, ...] | None
+) -> None:
+    torch.set_num_threads(1)
+    generator = published(counts)
+    inputs = sampling.sample_inputs(generator, 30, seed=1)
+    whole = sampling.generate(generator.model, inputs, "cpu")
     monkeypatch.setattr(sampling, "BATCH", 7)
-    parts = sampling.generate(model, latents, "cpu")
+    parts = sampling.generate(generator.model, inputs, "cpu")
     assert whole.dtype == torch.uint8
     assert whole.shape == (30, 3, 32, 32)
     assert torch.equal(whole, parts)
 
 
 def test_more_samples_begin_with_the_same() -> None:
-    few, many = (sampling.sample_latents(NETWORK, count, seed=3) for count in (20, 40))
+    few, many = (sampling.sample_inputs(published(), count, seed=3) for count in (20, 40))
     assert few.shape == (20, NETWORK.latent_dim)
     assert torch.equal(few[:16], many[:16])
 
 
+def test_classes_come_as_often_as_in_the_training_set() -> None:
+    generator = published(COUNTS)
+    inputs = sampling.sample_inputs(generator, 4000, seed=0)
+    assert inputs.shape == (4000, NETWORK.latent_dim + 3)
+    shares = labels(generator, inputs).bincount(minlength=3) / 4000
+    assert shares.tolist() == pytest.approx([0.75, 0, 0.25], abs=0.03)
+    latents = sampling.sample_inputs(published(), 4000, seed=0)
+    assert torch.equal(inputs[:, : NETWORK.latent_dim], latents)  # the same as without classes
+    assert inputs[:, NETWORK.latent_dim :].amax() == build.LABEL_LENGTH
+
+
+def test_the_class_shows_in_the_image() -> None:
+    generator = published(COUNTS)
+    inputs = sampling.sample_inputs(generator, 8, seed=0)
+    other = torch.cat([inputs[:, : NETWORK.latent_dim], inputs[:, NETWORK.latent_dim :].roll(1, 1)], 1)
+    assert not torch.equal(*(generator.model(x) for x in (inputs, other)))
+
+
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_truncation_keeps_latents_within_bounds_and_fills_them(distribution: str) -> None:
+    generator = published(COUNTS, latent_distribution=distribution)
+    for truncation in (0.5, 1.5):
+        inputs = sampling.sample_inputs(generator, 200, seed=0, truncation=truncation)
+        latents = inputs[:, : NETWORK.latent_dim].abs()
+        bound = truncation if distribution == "normal" else min(truncation, 1.0)  # no further than trained
+        assert 0.98 * bound < latents.max() <= bound
+        assert (inputs[:, NETWORK.latent_dim :] != 0).sum() == 200
+    free = sampling.sample_inputs(published(), 200, seed=0).abs().max()
+    assert free > 3.5
+
+
 def test_interpolations_go_from_one_latent_to_another_without_shrinking() -> None:
-    points = sampling.interpolations(NETWORK, 3, 5, seed=0).reshape(3, 5, -1)
-    ends = sampling.sample_latents(NETWORK, 6, 0, "interpolation")
+    points = sampling.interpolations(published(), 3, 5, seed=0).reshape(3, 5, -1)
+    ends = sampling.sample_inputs(published(), 6, 0, "interpolation")
     assert torch.allclose(points[:, 0], ends[:3], atol=1e-4)
     assert torch.allclose(points[:, -1], ends[3:], atol=1e-4)
     assert (points.norm(dim=2) > 0.8 * ends.norm(dim=1).min()).all()
+
+
+def test_each_row_of_interpolations_keeps_to_one_class() -> None:
+    generator = published(COUNTS)
+    inputs = sampling.interpolations(generator, 40, 5, seed=0)
+    rows = labels(generator, inputs).reshape(40, 5)
+    assert torch.equal(rows, rows[:, :1].expand(40, 5))
+    assert set(rows[:, 0].tolist()) == {0, 2}
+    plain = sampling.interpolations(published(), 40, 5, seed=0)
+    assert torch.equal(inputs[:, : NETWORK.latent_dim], plain)
 
 
 def test_pixels_round_and_come_back() -> None:
