@@ -97,6 +97,15 @@ def fresh_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that a kill leaves all of it under its name, or nothing."""
+    doomed = path.with_name(f".{path.name}.tmp")
+    with naming(path):
+        shutil.rmtree(doomed, ignore_errors=True)  # what an earlier kill left over
+        os.replace(path, doomed)
+        shutil.rmtree(doomed)
+
+
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal, in constant memory."""
     with open(path, "rb") as file:

@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 from gan.errors import UserError
 from gan.files import run_lock
@@ -13,15 +13,16 @@ from gan.files import run_lock
 LINE_SECONDS = 10.0  # between two progress lines where stderr is a file or a pipe
 
 
-def run(name: str, body: Callable[[], None]) -> None:
+def run(name: str, body: Callable[[], None], *, lock: bool = True) -> None:
     """Run stage ``name`` under its lock; turn a user's error into one line and exit status 1.
 
     SIGTERM raises KeyboardInterrupt, so that the blocks that clean up run; exit status 130.
+    ``lock`` is off in a process that leaves the files to another one.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
-        with run_lock(name):
+        with run_lock(name) if lock else nullcontext():
             body()
     except UserError as error:
         sys.exit(f"error: {error}")
@@ -29,8 +30,8 @@ def run(name: str, body: Callable[[], None]) -> None:
         if error.filename is None:  # not about a file of ours: a fault of the program
             raise
         sys.exit(f"error: {error.filename}: {error.strerror}; nothing half-written was left there")
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(" ".join([f"{name}: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         sys.exit(130)
 
 

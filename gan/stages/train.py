@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import platform
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,34 +14,68 @@ import torch
 from gan import devices, files
 from gan import params as parameters
 from gan.data.arrays import read_arrays
+from gan.errors import UserError
 from gan.networks.files import save
 from gan.params import Params
 from gan.stage import Progress, run, say
-from gan.training.loop import COLUMNS, Loop
+from gan.training import distributed
+from gan.training.loop import COLUMNS, FREE, Data, Loop
+from gan.training.start import origin
 
 TRAIN_SET = Path("data/prepared/train.safetensors")
 
 
 def main() -> None:
-    """Train, then put snapshots, final weights, grids and the log in place."""
+    """Train, in as many processes as asked for."""
     params = parameters.load()
+    if params.train.devices > 1 and not distributed.launched():
+        distributed.launch("gan.stages.train", params.train.devices, params.train.threads)
+        return
+    if os.environ.get("RANK", "0") == "0":
+        # The process that writes holds the lock: an orphan of a killed launcher is noticed too.
+        with files.run_lock("train"):
+            work(params)
+        return
+    try:
+        work(params)
+    except (UserError, KeyboardInterrupt) as reason:  # the writer says it for all
+        sys.exit(130 if isinstance(reason, KeyboardInterrupt) else 1)
+
+
+def work(params: Params) -> None:
+    """Train as one process, then put snapshots, final weights, grids and the log in place."""
     device = devices.prepare(params.train.device, params.train.threads)
-    images = torch.from_numpy(read_arrays(TRAIN_SET).images)
-    name = f"train-{fingerprint(params, device)}"
+    precision = devices.precision(params.train.precision, device)
+    world = distributed.join(device)
+    arrays = read_arrays(TRAIN_SET)
+    data = Data(
+        torch.from_numpy(arrays.images),
+        None if arrays.labels is None else torch.from_numpy(arrays.labels),
+        len(arrays.classes or ()),
+    )
+    name = f"train-{fingerprint(params, device, precision)}"
     folder = files.RUNS / name
-    loop = Loop(params.network, params.train, images, folder, device)
-    shape = "×".join(map(str, images.shape[1:]))
-    say("train", f"{len(images)} images {shape} on {device}, {loop.total} steps of {params.train.batch_size}")
-    result = loop.run(Progress("train", loop.total, "step").update)
-    export(loop, result.log)
-    describe_run(name, device, result.images_per_second)
-    shutil.rmtree(folder)
-    say("train", f"{result.images_per_second:.0f} images/s; models/final.safetensors, models/snapshots")
+    loop = Loop(params.network, params.train, data, folder, device, precision=precision, world=world)
+    shape = "×".join(map(str, data.images.shape[1:]))
+    if world.writer:
+        kind = str(precision).removeprefix("torch.")
+        of = f", {world.size} processes" if world.size > 1 else ""
+        what = f"{len(data.images)} images {shape} on {device} in {kind}{of}"
+        say("train", f"{what}, {loop.total} steps of {loop.per_step}")
+    progress = Progress("train", loop.total, "step")
+    speed = loop.run(progress.update if world.writer else lambda *_: None)
+    if world.writer:
+        export(loop, loop.log)
+        describe_run(name, device, world.size, speed)
+        files.remove_folder(folder)  # whole or not at all: a part of it would be taken for a state
+        say("train", f"{speed:.0f} images/s; models/final.safetensors, models/snapshots")
+    distributed.leave()
 
 
-def fingerprint(params: Params, device: str) -> str:
-    """Name the state of this very training: same params, data, code, torch, device."""
-    parts = [params.network.model_dump_json(), params.train.model_dump_json(), device, torch.__version__]
+def fingerprint(params: Params, device: str, precision: torch.dtype) -> str:
+    """Name the state of this very training: same params, data, code, torch, device and precision."""
+    parts = [params.network.model_dump_json(), params.train.model_dump_json(exclude=FREE)]
+    parts += [device, str(precision), torch.__version__, str(origin(params.train))]
     sources = sorted(Path(__file__).parent.parent.rglob("*.py"))
     parts += [files.sha256_file(path) for path in [TRAIN_SET, *sources]]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -51,12 +87,12 @@ def export(loop: Loop, log: list[list[float]]) -> None:
         with files.fresh_folder(Path(out)) as target:
             for path in sorted((loop.folder / source).iterdir()):
                 shutil.copyfile(path, target / path.name)
-    frame = pd.DataFrame(log, columns=list(COLUMNS)).astype({"step": int})
+    frame = pd.DataFrame(log, columns=list(COLUMNS)).astype({"step": int, "images_seen": int})
     files.write_text(Path("reports/training.csv"), frame.to_csv(index=False, float_format="%.6g"))
     save(Path("models/final.safetensors"), loop.models(), loop.config())
 
 
-def describe_run(name: str, device: str, images_per_second: float) -> None:
+def describe_run(name: str, device: str, processes: int, images_per_second: float) -> None:
     """Write what varies between identical runs to `.runs/`, where neither git nor DVC looks."""
     hardware = (
         torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
@@ -65,10 +101,11 @@ def describe_run(name: str, device: str, images_per_second: float) -> None:
         "host": platform.node(),
         "hardware": hardware,
         "torch": torch.__version__,
+        "processes": processes,
         "images_per_second": round(images_per_second, 1),
     }
     files.write_text(files.RUNS / f"{name}.json", json.dumps(facts, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    run("train", main)
+    run("train", main, lock=False)

@@ -16,33 +16,37 @@ from gan.files import write_bytes
 KEPT = 2
 
 
-def save_state(folder: Path, step: int, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Write the state after ``step`` steps; its hash is part of its name, so one rename ends it."""
+def save_state(
+    folder: Path, step: int, tensors: Mapping[str, torch.Tensor], kind: str = "state", attempt: int = 0
+) -> None:
+    """Write the state after ``step`` steps; its hash is part of its name, so one rename ends it.
+
+    ``attempt`` counts rollbacks: what comes after one is newer, though its step may be less.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = safetensors.torch.save(plain)
     digest = hashlib.sha256(content).hexdigest()
-    write_bytes(folder / f"state-{step:09d}-{digest}.safetensors", content)
-    for old in _states(folder)[KEPT:]:
+    write_bytes(folder / f"{kind}-{attempt:03d}-{step:09d}-{digest}.safetensors", content)
+    for old in _states(folder, kind)[KEPT:]:
         old.unlink()
 
 
-def load_state(folder: Path) -> tuple[int, dict[str, torch.Tensor]] | None:
-    """Return (step, tensors) of the newest sound state, or None where there is none.
+def read_state(folder: Path, kind: str = "state") -> bytes | None:
+    """Return the newest sound state's bytes, or None where there is none.
 
     A file whose bytes do not match its name is named on stderr, removed, and the one before used.
     """
-    for path in _states(folder):
+    for path in _states(folder, kind):
         content = path.read_bytes()
-        _, step, digest = path.stem.split("-")
-        if hashlib.sha256(content).hexdigest() == digest:
-            return int(step), safetensors.torch.load(content)
+        if hashlib.sha256(content).hexdigest() == path.stem.split("-")[-1]:
+            return content
         print(f"train     {path}: damaged (its hash differs); the state before it is used", file=sys.stderr)
         path.unlink()
     return None
 
 
-def _states(folder: Path) -> list[Path]:
-    return sorted(folder.glob("state-*.safetensors"), reverse=True)
+def _states(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f"{kind}-*.safetensors"), reverse=True)
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, prefix: str) -> dict[str, torch.Tensor]:
@@ -59,6 +63,7 @@ def load_optimiser(
     Each moment takes its parameter's memory layout: the fused Adam on the CPU walks both in memory
     order, so a channels-last weight beside a moment stored plain would be updated wrongly.
     """
+    optimiser.state.clear()
     content = optimiser.state_dict()
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
     for name, tensor in tensors.items():
