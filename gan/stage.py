@@ -25,6 +25,7 @@ def run(name: str, body: Callable[[], None], *, lock: bool = True) -> None:
         with run_lock(name) if lock else nullcontext():
             body()
     except UserError as error:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway; torchrun would interrupt that
         sys.exit(f"error: {error}")
     except OSError as error:
         if error.filename is None:  # not about a file of ours: a fault of the program

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def main() -> None:
     try:
         work(params)
     except (UserError, KeyboardInterrupt) as reason:  # the writer says it for all
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         sys.exit(130 if isinstance(reason, KeyboardInterrupt) else 1)
 
 

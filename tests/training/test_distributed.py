@@ -140,8 +140,8 @@ def test_a_killed_process_loses_nothing_and_one_process_can_go_on(project: Proje
     assert rows["step"].tolist() == list(range(5, 401, 5))
 
 
+@pytest.mark.slow
 def test_torchrun_starts_again_what_was_killed_with_the_same_bits(project: Project) -> None:
-    project.run("train")  # leaves no state behind
     torchrun = [*TORCHRUN, "--max-restarts=2", "-m", "gan.stages.train"]
     whole = started(project, torchrun)
     assert whole.communicate(timeout=120)[1].count("Traceback") == 0
@@ -155,7 +155,7 @@ def test_torchrun_starts_again_what_was_killed_with_the_same_bits(project: Proje
     assert {p: p.read_bytes() for p in wanted} == wanted
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_checkpoints_all_at_one_step(project: Project, number: int) -> None:
     project.set(train__devices=2, train__max_steps=100_000, train__epochs=100_000)
     process = started(project, [sys.executable, "-m", "gan.stages.train"])
