@@ -70,7 +70,7 @@ class Network(Section):
     """The pair of networks, `dcgan`, `resnet` or `mlp`."""
 
     architecture: Literal["dcgan", "resnet", "mlp"]
-    conditional: bool
+    conditional: Literal["auto"] | bool
     spectral_norm: bool
     latent_dim: Count
     latent_distribution: Literal["normal", "uniform"]

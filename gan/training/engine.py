@@ -8,6 +8,7 @@ the measurements.
 import torch
 
 from gan.params import Train
+from gan.training.distributed import World
 from gan.training.step import Trainer
 
 EAGER_STEPS = 3  # before a capture: libraries choose and load their kernels, Adam makes its moments
@@ -15,9 +16,11 @@ GRAPH_PAYS = 100  # steps
 COMPILE_PAYS = 50_000  # steps; compiling takes half a minute, and a step is then some 0.5 ms faster
 
 
-def wants_graphs(train: Train, device: str, steps: int) -> bool:
-    """Say whether the steps run as CUDA graphs."""
-    return device == "cuda" and (steps >= GRAPH_PAYS if train.cuda_graphs == "auto" else train.cuda_graphs)
+def wants_graphs(train: Train, device: str, steps: int, world: World) -> bool:
+    """Say whether the steps run as CUDA graphs; `auto` does not put collectives of processes in them."""
+    if train.cuda_graphs == "auto":
+        return device == "cuda" and world.size == 1 and steps >= GRAPH_PAYS
+    return device == "cuda" and train.cuda_graphs
 
 
 def wants_compile(train: Train, device: str, steps: int) -> bool:

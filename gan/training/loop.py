@@ -32,6 +32,7 @@ from gan.training.step import Trainer, recompute_statistics
 COLUMNS = ("step", "images_seen", "loss_d", "loss_g", "d_real", "d_fake", "learning_rate", "augment_p")
 FIXED_ROWS = 8  # of the grid of fixed latents, shown at every snapshot
 STATISTICS_BATCHES = 16
+CLASS_IMAGES = 10  # a class has so many on average, or `network.conditional: auto` leaves classes alone
 EXPLODED = 1e6  # a mean loss beyond this has left the range where training comes back
 ROLLBACKS = 5
 FREE = {"devices", "checkpoint_seconds"}  # params that no result depends on
@@ -65,7 +66,7 @@ class Loop:
         self.per_step = train.batch_size * train.d_steps  # images
         _check(network, train, data, self.world)
         self.channels, self.image_size = data.images.shape[1], data.images.shape[2]
-        labels = data.labels if network.conditional else None
+        labels = data.labels if _by_class(network, data) else None
         self.counts: list[int] | None = None
         if labels is not None:
             self.counts = torch.bincount(labels, minlength=data.classes).tolist()
@@ -86,11 +87,10 @@ class Loop:
         self.trainer = self._trainer(precision)
         self.origin = start.origin(train)
         self._begin()
-        steps = self.total
         self.engine = Engine(
             self.trainer,
-            graphs=wants_graphs(train, device, steps),
-            compiled=wants_compile(train, device, steps),
+            graphs=wants_graphs(train, device, self.total, self.world),
+            compiled=wants_compile(train, device, self.total),
         )
 
     def _begin(self) -> None:
@@ -250,6 +250,7 @@ class Loop:
             "image_size": self.image_size,
             "channels": self.channels,
             "class_counts": self.counts,
+            "precision": str(self.trainer.precision).removeprefix("torch."),
             "init_from_sha256": self.origin,
             "step": self.step,
             "images_seen": self.step * self.per_step,
@@ -309,6 +310,13 @@ class Loop:
         self.log = tensors["loop.log"].tolist()
 
 
+def _by_class(network: Network, data: Data) -> bool:
+    """Say whether to generate by class; `auto` wants two or more, large enough to be learnt."""
+    if network.conditional == "auto":
+        return data.labels is not None and 2 <= data.classes <= len(data.images) // CLASS_IMAGES
+    return network.conditional
+
+
 def _finite(tensor: torch.Tensor) -> bool:
     return bool(tensor.isfinite().all())
 
@@ -326,8 +334,8 @@ def _check(network: Network, train: Train, data: Data, world: World) -> None:
         raise UserError(
             f"{name}: {train.batch_size}: each of {world.size} processes needs the same share, 2 or more"
         )
-    if network.conditional and data.labels is None:
+    if network.conditional is True and data.labels is None:
         raise UserError(
-            "params.yaml: network.conditional: True: these images have no classes; set it to false, or put "
+            "params.yaml: network.conditional: True: these images have no classes; set it to auto, or put "
             "the images of each class in a folder of its own"
         )

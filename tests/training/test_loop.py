@@ -16,7 +16,7 @@ from gan.errors import UserError
 from gan.networks import files
 from gan.training import loop as loops
 from gan.training import state
-from gan.training.loop import COLUMNS, ROLLBACKS, Loop
+from gan.training.loop import COLUMNS, ROLLBACKS, Data, Loop
 from tests.training.conftest import NETWORKS, MakeLoop
 
 KINDS = {
@@ -496,3 +496,15 @@ def test_classes_are_asked_of_images_that_have_none(make_loop: MakeLoop, tmp_pat
         UserError, match=r"^params.yaml: network.conditional: True: these images have no classes"
     ):
         Loop(loop.network, loop.train, loops.Data(images), tmp_path, "cpu")
+
+
+def test_auto_generates_by_class_where_classes_are_large_enough(make_loop: MakeLoop) -> None:
+    data = make_loop(network_conditional=True)
+    assert data.counts is not None
+    images, labels = torch.zeros(40, 1, 32, 32, dtype=torch.uint8), torch.arange(40)
+    for labels_of, classes, wanted in ((labels % 4, 4, True), (labels % 5, 5, False), (None, 0, False)):
+        network = data.network.model_copy(update={"conditional": "auto"})
+        loop = Loop(network, data.train, Data(images, labels_of, classes), data.folder, "cpu")
+        assert (loop.counts is not None) == wanted
+    alone = Loop(network, data.train, Data(images, labels * 0, 1), data.folder, "cpu")
+    assert alone.counts is None
