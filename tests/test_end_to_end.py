@@ -56,7 +56,7 @@ def test_it_makes_what_it_promises(project: Path) -> None:
     assert 0 <= metrics["label_divergence"] <= 1
     assert re.fullmatch("[0-9a-f]{64}", metrics["extractor_sha256"])
     header = (project / "reports" / "training.csv").read_text().splitlines()
-    assert header[0] == "step,loss_d,loss_g,d_real,d_fake,learning_rate"
+    assert header[0] == "step,images_seen,loss_d,loss_g,d_real,d_fake,learning_rate,augment_p"
     assert [line.split(",")[0] for line in header[1:]] == ["5", "10", "15", "20"]
     with Image.open(project / "samples" / "grid.png") as grid:
         assert grid.size == (338, 338)

@@ -101,7 +101,13 @@ def join(device: str) -> World:
                 "start at most as many"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    try:
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    except RuntimeError as error:
+        raise UserError(
+            f"train: the processes cannot reach one another ({str(error).splitlines()[0]}); run the same "
+            "command again"
+        ) from None
     return World(dist.get_rank(), dist.get_world_size())
 
 
