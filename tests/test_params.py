@@ -43,6 +43,17 @@ def changed(key: str, value: str) -> str:
         ("train.seed", "1_000", ["train.seed", "'1_000'"]),  # ruamel takes it, YAML 1.2 does not
         ("train.seed", "on", ["train.seed", "'on'"]),
         ("train.device", "tpu", ["train.device", "'tpu'"]),
+        ("train.devices", "3", ["train.devices", "3", "batch_size 64"]),
+        ("train.devices", "64", ["train.devices", "64", "2 or more"]),
+        ("train.objective", "hing", ["train.objective", "'hing'", "'hinge'"]),
+        ("train.objective", "wasserstein", ["train.objective", "wasserstein", "train.gradient_penalty"]),
+        ("train.objective", "hinge\n  label_smoothing: 0.1 #", ["label_smoothing", "twice"]),
+        ("train.precision", "fp16", ["train.precision", "'fp16'", "bf16"]),
+        ("train.compile", "1", ["train.compile", "1", "auto"]),
+        ("train.on_divergence", "ignore", ["train.on_divergence", "'ignore'", "rollback"]),
+        ("train.augment_target", "1.5", ["train.augment_target", "1.5"]),
+        ("network.conditional", "yes", ["network.conditional", "'yes'", "auto"]),
+        ("sample.truncation", "0", ["sample.truncation", "0"]),
         ("network.depth", "5", ["network.depth", "5", "image_size 32", "at most 4"]),
         ("network.depth", "deep", ["network.depth", "'deep'", "auto"]),
         ("network.kernel_size", "3", ["network.kernel_size", "3"]),
@@ -66,6 +77,16 @@ def test_a_bad_value_is_refused_by_name_in_one_line(
         (TEXT.replace("beta1:", "beta_1:"), ["train.beta1: missing", "train.beta_1: unknown key"]),
         (TEXT.replace("\ntrain:", "\ntrian:"), ["train: missing", "trian: unknown key"]),
         (TEXT.replace("  beta1:", "  beta2: 0.9\n  beta1:"), ["beta2", "twice"]),
+        (
+            TEXT.replace("label_smoothing: 0.0", "label_smoothing: 0.1").replace(
+                "objective: non_saturating", "objective: hinge"
+            ),
+            ["train.label_smoothing: 0.1", "hinge", "non_saturating"],
+        ),
+        (
+            TEXT.replace("r1_gamma: 0.0", "r1_gamma: 1.0").replace("compile: auto", "compile: true"),
+            ["train.compile: True", "second derivatives"],
+        ),
         ("", ["no sections"]),
         ("- 1\n", ["no sections"]),
         ("data: [1", ["not valid YAML"]),
