@@ -15,6 +15,7 @@ from torch import nn
 from torch.distributed import run as torchrun
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.rendezvous import rendezvous
 
 from gan.errors import UserError
 
@@ -101,8 +102,14 @@ def join(device: str) -> World:
                 "start at most as many"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    store, rank, size = next(rendezvous("env://"))
+    # torchrun keeps its store over a restart, with the addresses of processes that are gone.
+    store = dist.PrefixStore(  # type: ignore[attr-defined]
+        f"start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store
+    )
     try:
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        backend = "nccl" if device == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     except RuntimeError as error:
         raise UserError(
             f"train: the processes cannot reach one another ({str(error).splitlines()[0]}); run the same "

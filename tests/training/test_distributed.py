@@ -143,8 +143,7 @@ def test_a_killed_process_loses_nothing_and_one_process_can_go_on(project: Proje
 @pytest.mark.slow
 def test_torchrun_starts_again_what_was_killed_with_the_same_bits(project: Project) -> None:
     project.set(train__max_steps=100)
-    # Now and then gloo does not find its peer at once after a restart: torchrun then starts again.
-    torchrun = [*TORCHRUN, "--max-restarts=6", "-m", "gan.stages.train"]
+    torchrun = [*TORCHRUN, "--max-restarts=1", "-m", "gan.stages.train"]
     whole = started(project, torchrun)
     assert whole.communicate(timeout=120)[1].count("Traceback") == 0
     assert whole.returncode == 0
@@ -152,7 +151,7 @@ def test_torchrun_starts_again_what_was_killed_with_the_same_bits(project: Proje
     process = started(project, torchrun)
     wait_for_state(project, process)
     workers(process)[0].kill()
-    said = process.communicate(timeout=400)[1]
+    said = process.communicate(timeout=120)[1]
     assert process.returncode == 0, said
     assert {p: p.read_bytes() for p in wanted} == wanted
 
