@@ -8,57 +8,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import machine
+from benchmarks.plain import PLAIN
 from benchmarks.textbook import Textbook
 from gan import devices
 from gan.params import Network, Train, load
-from gan.training.loop import Data, Loop
+from gan.training.feed import Data
+from gan.training.loop import Loop
 from gan.training.step import Trainer
 
 ROOT = Path(__file__).parents[1]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
-# Whatever costs time, so that an edited params.yaml is no other benchmark.
-NETWORK: dict[str, Any] = {
-    "architecture": "dcgan",
-    "conditional": False,
-    "spectral_norm": False,
-    "latent_dim": 100,
-    "latent_distribution": "normal",
-    "kernel_size": 4,
-    "depth": "auto",
-    "dense_units": 0,
-    "generator_activation": "relu",
-}
-TRAIN: dict[str, Any] = {
-    "epochs": 10**6,  # `auto` then decides as for a long training
-    "max_steps": None,
-    "objective": "non_saturating",
-    "d_steps": 1,
-    "learning_rate": 2e-4,
-    "learning_rate_d": None,
-    "beta1": 0.5,
-    "beta2": 0.999,
-    "lr_decay_factor": 1.0,
-    "r1_gamma": 0.0,
-    "r2_gamma": 0.0,
-    "gradient_penalty": 0.0,
-    "label_smoothing": 0.0,
-    "instance_noise": 0.0,
-    "augment_shift": 0,
-    "augment_color": 0.0,
-    "augment_cutout": 0.0,
-    "augment_target": None,
-    "ema_decay": 0.999,
-    "init_from": None,
-    "devices": 1,
-}
+# As users run it: the weight average costs time, and `auto` decides as for a long training.
+LONG = {"ema_decay": 0.999, "epochs": 10**6, "max_steps": None, "init_from": None, "devices": 1}
 
 
 @dataclass(frozen=True)
@@ -86,8 +55,8 @@ def settings(job: Job) -> tuple[Network, Train]:
     words = {"auto": "auto", "true": True, "false": False}
     own = {"batch_size": job.batch, "threads": job.threads, "device": job.device, "precision": job.precision}
     own |= {"compile": words[job.compile], "cuda_graphs": words[job.cuda_graphs]}
-    network = params.network.model_dump() | NETWORK | {"base_channels": job.base_channels}
-    train = params.train.model_dump() | TRAIN | own
+    network = params.network.model_dump() | PLAIN["network"] | {"base_channels": job.base_channels}
+    train = params.train.model_dump() | PLAIN["train"] | LONG | own
     return Network.model_validate(network), Train.model_validate(train)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from benchmarks.plain import PLAIN
 from gan import devices, files, images, seeds
 from gan import params as parameters
 from gan.data.arrays import read_arrays
@@ -26,41 +27,10 @@ from gan.evaluation.sampling import generate, sample_inputs
 from gan.networks.files import load_generator
 from gan.params import Params
 from gan.stage import run, say
-from gan.training.loop import Data, Loop
+from gan.training.feed import Data
+from gan.training.loop import Loop
 
-# Each is what it changes in the plain recipe: pytorch/examples' DCGAN, as its user runs it.
-PLAIN: dict[str, dict[str, Any]] = {
-    "network": {
-        "architecture": "dcgan",
-        "base_channels": 64,
-        "kernel_size": 4,
-        "latent_dim": 100,
-        "dense_units": 0,
-        "conditional": False,
-        "spectral_norm": False,
-    },
-    "train": {
-        "objective": "non_saturating",
-        "batch_size": 64,
-        "learning_rate": 2e-4,
-        "learning_rate_d": None,
-        "beta1": 0.5,
-        "beta2": 0.999,
-        "d_steps": 1,
-        "r1_gamma": 0.0,
-        "r2_gamma": 0.0,
-        "gradient_penalty": 0.0,
-        "penalty_every": 1,
-        "label_smoothing": 0.0,
-        "instance_noise": 0.0,
-        "ema_decay": 0.0,
-        "augment_shift": 0,
-        "augment_color": 0.0,
-        "augment_cutout": 0.0,
-        "augment_target": None,
-        "lr_decay_factor": 1.0,
-    },
-}
+# Each is what it changes in the plain recipe.
 TRICKS: dict[str, dict[str, dict[str, Any]]] = {
     "weight average (EMA)": {"train": {"ema_decay": 0.999}},
     "class-conditional": {"network": {"conditional": True}},
@@ -127,8 +97,7 @@ class Scorer:
         self.device = device
         self.precision = devices.precision(recipe.train.precision, device)
         train, test = (read_arrays(prepared / f"{half}.safetensors") for half in ("train", "test"))
-        labels = None if train.labels is None else torch.from_numpy(train.labels)
-        self.data = Data(torch.from_numpy(train.images), labels, len(train.classes or ()))
+        self.data = Data.of(train)
         self.extractor, _ = load_extractor(extractor, device)
         self.held_out = extract(self.extractor, torch.from_numpy(test.images), device)
         rows = pick(len(train.images), len(test.images), seeds.generator(0, "train"))

@@ -130,6 +130,10 @@ class Train(Section):
         """Whether any regulariser takes gradients of D's gradients."""
         return max(self.r1_gamma, self.r2_gamma, self.gradient_penalty) > 0
 
+    def divides_among(self, processes: int) -> bool:
+        """Say whether each process gets the same share of a batch, two images or more."""
+        return self.batch_size % processes == 0 and self.batch_size // processes >= 2
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.label_smoothing and self.objective not in SMOOTHED:
@@ -137,7 +141,7 @@ class Train(Section):
                 f"train.label_smoothing: {self.label_smoothing}: the objective {self.objective} has no "
                 f"labels to smooth; set it to 0, or train.objective to {', '.join(SMOOTHED)}"
             )
-        if self.batch_size % self.devices or self.batch_size // self.devices < 2:
+        if not self.divides_among(self.devices):
             raise ValueError(
                 f"train.devices: {self.devices}: each needs the same share, 2 or more, of "
                 f"train.batch_size {self.batch_size}; change one of them"

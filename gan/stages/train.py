@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 import signal
@@ -20,7 +19,8 @@ from gan.networks.files import save
 from gan.params import Params
 from gan.stage import Progress, run, say
 from gan.training import distributed
-from gan.training.loop import COLUMNS, FREE, Data, Loop
+from gan.training.feed import Data
+from gan.training.loop import COLUMNS, FREE, Loop
 from gan.training.start import origin
 
 TRAIN_SET = Path("data/prepared/train.safetensors")
@@ -32,7 +32,7 @@ def main() -> None:
     if params.train.devices > 1 and not distributed.launched():
         distributed.launch("gan.stages.train", params.train.devices, params.train.threads)
         return
-    if os.environ.get("RANK", "0") == "0":
+    if distributed.writes():
         # The process that writes holds the lock: an orphan of a killed launcher is noticed too.
         with files.run_lock("train"):
             work(params)
@@ -49,12 +49,7 @@ def work(params: Params) -> None:
     device = devices.prepare(params.train.device, params.train.threads)
     precision = devices.precision(params.train.precision, device)
     world = distributed.join(device)
-    arrays = read_arrays(TRAIN_SET)
-    data = Data(
-        torch.from_numpy(arrays.images),
-        None if arrays.labels is None else torch.from_numpy(arrays.labels),
-        len(arrays.classes or ()),
-    )
+    data = Data.of(read_arrays(TRAIN_SET))
     name = f"train-{fingerprint(params, device, precision)}"
     folder = files.RUNS / name
     loop = Loop(params.network, params.train, data, folder, device, precision=precision, world=world)

@@ -25,6 +25,11 @@ def launched() -> bool:
     return "RANK" in os.environ
 
 
+def writes() -> bool:
+    """Say whether this process is the one that writes, or alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def launch(module: str, devices: int, threads: int) -> None:
     """Run `python -m module` in ``devices`` processes of ``threads``, as `torchrun --standalone` does.
 

@@ -6,11 +6,28 @@ pinned memory, and copied on a stream of its own while the device computes.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import torch
 
 from gan import seeds
+from gan.data.arrays import Arrays
 from gan.training.distributed import World
+
+
+@dataclass(frozen=True)
+class Data:
+    """The training half: uint8 images (N, C, H, W), int64 labels (N,) or None, number of classes."""
+
+    images: torch.Tensor
+    labels: torch.Tensor | None = None
+    classes: int = 0
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> "Data":
+        """Take packed arrays as they are, without a copy."""
+        labels = None if arrays.labels is None else torch.from_numpy(arrays.labels)
+        return cls(torch.from_numpy(arrays.images), labels, len(arrays.classes or ()))
 
 
 class Feed:

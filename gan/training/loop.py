@@ -8,7 +8,6 @@ import copy
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
@@ -24,7 +23,7 @@ from gan.training import start
 from gan.training.distributed import World, synchronise
 from gan.training.draws import Draws
 from gan.training.engine import Engine, wants_compile, wants_graphs
-from gan.training.feed import Feed
+from gan.training.feed import Data, Feed
 from gan.training.interrupt import Wish, on_signals
 from gan.training.state import load_optimiser, optimiser_tensors, read_state, save_state
 from gan.training.step import Trainer, recompute_statistics
@@ -32,19 +31,9 @@ from gan.training.step import Trainer, recompute_statistics
 COLUMNS = ("step", "images_seen", "loss_d", "loss_g", "d_real", "d_fake", "learning_rate", "augment_p")
 FIXED_ROWS = 8  # of the grid of fixed latents, shown at every snapshot
 STATISTICS_BATCHES = 16
-CLASS_IMAGES = 10  # a class has so many on average, or `network.conditional: auto` leaves classes alone
 EXPLODED = 1e6  # a mean loss beyond this has left the range where training comes back
 ROLLBACKS = 5
 FREE = {"devices", "checkpoint_seconds"}  # params that no result depends on
-
-
-@dataclass(frozen=True)
-class Data:
-    """The training half: uint8 images (N, C, H, W), int64 labels (N,) or None, number of classes."""
-
-    images: torch.Tensor
-    labels: torch.Tensor | None = None
-    classes: int = 0
 
 
 class Loop:
@@ -64,9 +53,9 @@ class Loop:
         self.network, self.train, self.device, self.folder = network, train, device, folder
         self.world = world or World()
         self.per_step = train.batch_size * train.d_steps  # images
-        _check(network, train, data, self.world)
+        start.check(network, train, data, self.world)
         self.channels, self.image_size = data.images.shape[1], data.images.shape[2]
-        labels = data.labels if _by_class(network, data) else None
+        labels = data.labels if start.by_class(network, data) else None
         self.counts: list[int] | None = None
         if labels is not None:
             self.counts = torch.bincount(labels, minlength=data.classes).tolist()
@@ -86,27 +75,22 @@ class Loop:
         self.draws = Draws(train.seed, device, self.world.rank, self.world.size)
         self.trainer = self._trainer(precision)
         self.origin = start.origin(train)
-        self._begin()
+        self.step, self.attempt = 0, 0
+        self.log: list[list[float]] = []
+        self.sums = torch.zeros(4, device=device)
         self.engine = Engine(
             self.trainer,
             graphs=wants_graphs(train, device, self.total, self.world),
             compiled=wants_compile(train, device, self.total),
         )
 
-    def _begin(self) -> None:
-        self.step, self.attempt = 0, 0
-        self.log: list[list[float]] = []
-        self.sums = torch.zeros(4, device=self.device)
-
-    def _models(self) -> start.Models:
-        classes = len(self.counts or ())
-        return start.fresh_models(self.network, self.train, self.image_size, self.channels, classes)
-
     def _trainer(self, precision: torch.dtype) -> Trainer:
+        classes = len(self.counts or ())
+        models = start.fresh_models(self.network, self.train, self.image_size, self.channels, classes)
         generator, discriminator, average = (
             # channels-last: the layout that convolutions compute in, on CPUs and tensor cores alike
             model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for model in self._models()
+            for model in models
         )
         synchronise(generator, self.world)
         synchronise(discriminator, self.world)
@@ -114,7 +98,7 @@ class Loop:
             (generator, discriminator, average),
             self.network,
             self.train,
-            classes=len(self.counts or ()),
+            classes=classes,
             draws=self.draws,
             world=self.world,
             precision=precision,
@@ -134,11 +118,12 @@ class Loop:
                 self.advance()
                 logged = self.step % self.train.log_every == 0 or self.step == self.total
                 snapshot = self.step in self.snapshot_steps
-                if (logged or snapshot) and not self._sound(weights=snapshot):
+                means = self._means() if logged or snapshot else []
+                if not all(abs(value) < EXPLODED for value in means) or (snapshot and not self._finite()):
                     self._roll_back()
                     continue
                 if logged:
-                    progress(self.step, self._write_log())
+                    progress(self.step, self._write_log(means))
                 if snapshot:
                     self.snapshot()
                 stop = self._asked_to_stop(wish, logged)
@@ -178,9 +163,13 @@ class Loop:
     def _last_row(self) -> int:
         return int(self.log[-1][0]) if self.log else 0
 
-    def _write_log(self) -> str:
-        """Append the means since the last row; where the process waits for the device."""
-        means = (self.sums / (self.step - self._last_row())).tolist()
+    def _means(self) -> list[float]:
+        """Return loss_d, loss_g, d_real, d_fake since the last row; here the device is waited for."""
+        means: list[float] = (self.sums / (self.step - self._last_row())).tolist()
+        return means
+
+    def _write_log(self, means: list[float]) -> str:
+        """Append ``means`` as a row."""
         probability = 1.0 if self.train.augment_target is None else self.trainer.probability.item()
         seen = self.step * self.per_step
         self.log.append([self.step, seen, *means, self.learning_rate(), probability])
@@ -188,12 +177,9 @@ class Loop:
         names = zip(COLUMNS[2:6], means, strict=True)
         return "  ".join(f"{name} {value:.3f}" for name, value in names)
 
-    def _sound(self, *, weights: bool) -> bool:
-        """Say whether the losses since the last row, and the weights if asked, are what can go on."""
-        means = (self.sums / max(self.step - self._last_row(), 1)).tolist()
-        if not all(abs(value) < EXPLODED for value in means):
-            return False
-        return not weights or all(_finite(tensor) for tensor in self.models().values())
+    def _finite(self) -> bool:
+        """Say whether every weight is finite."""
+        return all(bool(tensor.isfinite().all()) for tensor in self.models().values())
 
     def _roll_back(self) -> None:
         """Go back to the last anchor with half the learning rate and other draws, or stop."""
@@ -268,7 +254,7 @@ class Loop:
 
     def _save(self, kind: str = "state") -> None:
         """Write the state, unless a weight is not finite: then the good ones before it stay."""
-        if not self.world.writer or not all(_finite(tensor) for tensor in self.models().values()):
+        if not self.world.writer or not self._finite():
             return
         tensors = {
             **self.models(),
@@ -308,34 +294,3 @@ class Loop:
         self.trainer.probability.copy_(tensors["loop.probability"])
         self.sums.copy_(tensors["loop.sums"])
         self.log = tensors["loop.log"].tolist()
-
-
-def _by_class(network: Network, data: Data) -> bool:
-    """Say whether to generate by class; `auto` wants two or more, large enough to be learnt."""
-    if network.conditional == "auto":
-        return data.labels is not None and 2 <= data.classes <= len(data.images) // CLASS_IMAGES
-    return network.conditional
-
-
-def _finite(tensor: torch.Tensor) -> bool:
-    return bool(tensor.isfinite().all())
-
-
-def _check(network: Network, train: Train, data: Data, world: World) -> None:
-    """Refuse what the params alone cannot tell."""
-    count, name = len(data.images), "params.yaml: train.batch_size"
-    if count < train.batch_size * train.d_steps:
-        times = f" times train.d_steps {train.d_steps}" if train.d_steps > 1 else ""
-        raise UserError(
-            f"{name}: {train.batch_size}{times}: larger than the training half ({count} images); "
-            f"lower it to at most {count // train.d_steps}"
-        )
-    if train.batch_size % world.size or train.batch_size // world.size < 2:
-        raise UserError(
-            f"{name}: {train.batch_size}: each of {world.size} processes needs the same share, 2 or more"
-        )
-    if network.conditional is True and data.labels is None:
-        raise UserError(
-            "params.yaml: network.conditional: True: these images have no classes; set it to auto, or put "
-            "the images of each class in a folder of its own"
-        )

@@ -1,4 +1,4 @@
-"""What a training starts from: fresh weights, or those of an earlier model."""
+"""What a training starts from: params that fit the data, fresh weights or those of an earlier model."""
 
 import copy
 from pathlib import Path
@@ -10,9 +10,12 @@ from gan import files as io
 from gan.errors import UserError
 from gan.networks import build, files
 from gan.params import Network, Train
+from gan.training.distributed import World
+from gan.training.feed import Data
 
 Models = tuple[nn.Module, nn.Module, nn.Module]
 PARTS = ("generator", "discriminator", "generator_ema")
+CLASS_IMAGES = 10  # a class has so many on average, or `network.conditional: auto` leaves classes alone
 
 
 def fresh_models(network: Network, train: Train, image_size: int, channels: int, classes: int) -> Models:
@@ -63,3 +66,30 @@ def _fill(model: nn.Module, tensors: dict[str, torch.Tensor], what: str) -> None
 def origin(train: Train) -> str | None:
     """Return the SHA-256 of the file that training starts from, None for fresh weights."""
     return None if train.init_from is None else io.sha256_file(Path(train.init_from))
+
+
+def by_class(network: Network, data: Data) -> bool:
+    """Say whether to generate by class; `auto` wants two or more, large enough to be learnt."""
+    if network.conditional == "auto":
+        return data.labels is not None and 2 <= data.classes <= len(data.images) // CLASS_IMAGES
+    return network.conditional
+
+
+def check(network: Network, train: Train, data: Data, world: World) -> None:
+    """Refuse what the params alone cannot tell."""
+    count, name = len(data.images), "params.yaml: train.batch_size"
+    if count < train.batch_size * train.d_steps:
+        times = f" times train.d_steps {train.d_steps}" if train.d_steps > 1 else ""
+        raise UserError(
+            f"{name}: {train.batch_size}{times}: larger than the training half ({count} images); "
+            f"lower it to at most {count // train.d_steps}"
+        )
+    if not train.divides_among(world.size):
+        raise UserError(
+            f"{name}: {train.batch_size}: each of {world.size} processes needs the same share, 2 or more"
+        )
+    if network.conditional is True and data.labels is None:
+        raise UserError(
+            "params.yaml: network.conditional: True: these images have no classes; set it to auto, or put "
+            "the images of each class in a folder of its own"
+        )
