@@ -40,13 +40,19 @@ def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {
             "name": name,
-            "value": f"{metrics[key]:.3g}",
+            "value": f"{metrics[key]:.3g}{spread(metrics, key)}",
             "floor": f"{metrics[floor]:.3g}" if (floor := f"{key}_floor") in metrics else "",
             "meaning": meaning,
         }
         for key, name, meaning in METRICS
         if key in metrics
     ]
+
+
+def spread(metrics: Mapping[str, Any], key: str) -> str:
+    """Return `` ± `` and the half of a 95 % interval, where the metric's standard deviation is known."""
+    deviation = metrics.get(f"{key}_sd")
+    return "" if deviation is None else f" ± {1.96 * deviation:.2g}"
 
 
 def data_address(path: Path) -> str:

@@ -40,7 +40,8 @@ def main() -> None:
         for name, arrays in (("held out", held_out), ("train", train))
     ]
     features.append(everything[rows("samples", drawn)])
-    found: dict[str, object] = {"n": n, **compare(features, params.evaluate.nearest_k)}
+    rng = seeds.generator(params.evaluate.seed, "jackknife")
+    found: dict[str, object] = {"n": n, **compare(features, params.evaluate.nearest_k, rng)}
     if classes is not None and held_out.labels is not None:
         found["label_divergence"] = write_classes(classes, held_out.labels, everything)
     else:
@@ -50,21 +51,25 @@ def main() -> None:
     say("evaluate", "  ".join(f"{key} {value}" for key, value in found.items() if isinstance(value, float)))
 
 
-def compare(features: list[Features], nearest_k: int) -> dict[str, float]:
+def compare(features: list[Features], nearest_k: int, rng: torch.Generator) -> dict[str, float]:
     """Hold samples against held-out images, given the features of held-out, training and drawn images.
 
-    ``_floor``: training images in the samples' place, the same n. A Fréchet distance of n images
-    is biased upward by about d/n, so it is read beside its floor.
+    ``_sd``: the standard deviation by which a figure would vary with other images. ``_floor``: training
+    images in the samples' place, the same n. A Fréchet distance of n images is biased upward by about
+    d/n, so it is read beside its floor.
     """
     held_out, train, drawn = features
     found: dict[str, float] = {}
     for kind in ("semantic", "texture"):
         real, other, fake = metrics.standardise(*(getattr(part, kind) for part in features))
         found[f"fd_{kind}"] = metrics.frechet_distance(real, fake)
+        found[f"fd_{kind}_sd"] = metrics.frechet_distance_sd(real, fake, rng)
         found[f"fd_{kind}_floor"] = metrics.frechet_distance(real, other)
     for suffix, part in (("", drawn), ("_floor", train)):
         precision, recall = metrics.precision_recall(held_out.semantic, part.semantic, nearest_k)
         found |= {f"precision{suffix}": precision, f"recall{suffix}": recall}
+    for name in ("precision", "recall"):
+        found[f"{name}_sd"] = metrics.share_sd(found[name], len(held_out.semantic))
     return {name: _rounded(value) for name, value in found.items()}
 
 

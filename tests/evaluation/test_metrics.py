@@ -34,6 +34,21 @@ def test_frechet_distance_is_zero_of_itself_even_when_singular() -> None:
     assert metrics.frechet_distance(few, few) == pytest.approx(0, abs=1e-6)
 
 
+def test_frechet_distance_varies_as_its_jackknife_says() -> None:
+    def distance(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return normal(400, 8, 2 * seed), normal(400, 8, 2 * seed + 1, mean=0.4)
+
+    drawn = torch.tensor([metrics.frechet_distance(*distance(seed)) for seed in range(200)]).std()
+    rng = torch.Generator().manual_seed(0)
+    told = [metrics.frechet_distance_sd(*distance(seed), rng) for seed in range(10)]
+    assert np.mean(told) == pytest.approx(float(drawn), rel=0.3)
+
+
+def test_a_share_varies_as_a_coin() -> None:
+    assert metrics.share_sd(0.5, 100) == pytest.approx(0.05)
+    assert metrics.share_sd(1.0, 100) == 0
+
+
 def test_standardise_by_the_reference() -> None:
     reference = normal(500, 3, 0, mean=5, scale=2)
     reference[:, 2] = 7  # constant: only centred
