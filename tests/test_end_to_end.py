@@ -64,6 +64,13 @@ def test_it_makes_what_it_promises(project: Path) -> None:
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
 
 
+def test_git_knows_the_machine_and_dvc_does_not(project: Path) -> None:
+    facts = json.loads((project / "reports" / "machine.json").read_text())
+    assert facts["packages"]["torch"]
+    assert "reports/machine.json" in command(["git", "ls-files", "reports"], project)
+    assert "machine.json" not in (project / "dvc.lock").read_text()
+
+
 def test_git_is_clean_after_it(project: Path) -> None:
     assert command(["git", "status", "--porcelain"], project) == ""
 

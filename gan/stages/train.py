@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from gan import devices, files
+from gan import devices, files, machine
 from gan import params as parameters
 from gan.data.arrays import read_arrays
 from gan.errors import UserError
@@ -63,7 +63,9 @@ def work(params: Params) -> None:
     speed = loop.run(progress.update if world.writer else lambda *_: None)
     if world.writer:
         export(loop, loop.log)
-        describe_run(name, device, world.size, speed)
+        accelerator = torch.cuda.get_device_name() if device == "cuda" else None
+        machine.write(accelerator)
+        describe_run(name, accelerator, world.size, speed)
         files.remove_folder(folder)  # whole or not at all: a part of it would be taken for a state
         say("train", f"{speed:.0f} images/s; models/final.safetensors, models/snapshots")
     distributed.leave()
@@ -89,15 +91,11 @@ def export(loop: Loop, log: list[list[float]]) -> None:
     save(Path("models/final.safetensors"), loop.models(), loop.config())
 
 
-def describe_run(name: str, device: str, processes: int, images_per_second: float) -> None:
+def describe_run(name: str, accelerator: str | None, processes: int, images_per_second: float) -> None:
     """Write what varies between identical runs to `.runs/`, where neither git nor DVC looks."""
-    hardware = (
-        torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
-    )
     facts = {
         "host": platform.node(),
-        "hardware": hardware,
-        "torch": torch.__version__,
+        **machine.describe(accelerator),
         "processes": processes,
         "images_per_second": round(images_per_second, 1),
     }
