@@ -14,7 +14,8 @@ import pytest
 from flows.commands import Commands
 from flows.environment import environment
 from flows.outcome import RAN
-from flows.pipeline import pipeline, reproduce_stage
+from flows.pipeline import pipeline
+from flows.stages import reproduce_stage
 from gan.errors import UserError
 from tests.flows.harness import GRAPH, Server, Toy, outcomes, wait_for
 

@@ -1,0 +1,20 @@
+"""Where things lie in a checkout."""
+
+import os
+from pathlib import Path
+
+from gan.errors import UserError
+from gan.files import RUNS
+
+
+def project(root: str) -> Path:
+    """Return the folder of dvc.yaml as an absolute path. Raises UserError where there is none."""
+    folder = Path(root).resolve()
+    if not (folder / "dvc.yaml").exists():
+        raise UserError(f"{folder}: no dvc.yaml here; run from the root of the repository")
+    return folder
+
+
+def lock_name(folder: Path, name: str) -> str:
+    """Return what gan.files.run_lock is to be called with for a lock in ``folder``'s .runs."""
+    return os.path.relpath(folder / RUNS / name, RUNS)
