@@ -30,6 +30,14 @@ class Stopped(Exception):
     """A command was stopped, or not started any more, because its run ends."""
 
 
+def read(
+    argv: Sequence[str], root: Path, environment: Mapping[str, str], given: bytes = b""
+) -> tuple[int, bytes, str]:
+    """Run a command that soon ends; return its status, standard output, and standard error as one line."""
+    done = subprocess.run(argv, cwd=root, env=environment, input=given, capture_output=True, check=False)
+    return done.returncode, done.stdout, " ".join(done.stderr.decode(errors="replace").split())
+
+
 @dataclass(frozen=True, eq=False)
 class _Command:
     process: "subprocess.Popen[str]"

@@ -1,15 +1,25 @@
-"""The environment of what a flow starts."""
+"""The environment variables of what a flow starts."""
 
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+# Set where git runs a hook, and then git and DVC look at that repository, whatever folder they are in.
+GIT_PLACES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR")
 
-def environment(root: Path, own: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment of a command: this interpreter's programs first, lines at once."""
-    found = {**own, "PYTHONUNBUFFERED": "1"}
-    found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), own.get("PATH", os.defpath)])
+
+def environment(
+    root: Path, own: Mapping[str, str] = os.environ, python: Path | None = None
+) -> dict[str, str]:
+    """Return the variables of a command: the programs of an interpreter first, lines at once.
+
+    ``python`` is this one unless another is named.
+    """
+    found = {key: value for key, value in own.items() if key not in GIT_PLACES} | {"PYTHONUNBUFFERED": "1"}
+    # The folder as it is named: a virtual environment's interpreter may be a link out of it.
+    programs = Path(python or sys.executable).absolute().parent
+    found["PATH"] = os.pathsep.join([str(programs), own.get("PATH", os.defpath)])
     if cache := site_cache(root, own):
         found["DVC_SITE_CACHE_DIR"] = str(cache)
     return found

@@ -16,6 +16,7 @@ from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
+from flows import logs
 from flows.environment import site_cache
 from gan.errors import UserError
 from gan.files import write_text
@@ -62,6 +63,48 @@ def changed(root: Path, name: str) -> bool:
         return any(stage.changed() for stage in repo.index.stages if _name(repo, stage) == name)
 
 
+def outputs(root: Path) -> dict[str, bool]:
+    """Return the outs of all stages, relative to the root, and whether each is a metric."""
+    with _look(root) as repo:
+        outs = [out for stage in repo.index.stages for out in stage.outs]
+        return {os.path.relpath(out.fs_path, repo.root_dir): bool(out.metric) for out in outs}
+
+
+def metrics(root: Path) -> list[str]:
+    """Return the paths that dvc.yaml calls metrics."""
+    return [path for path, metric in outputs(root).items() if metric]
+
+
+def cache_settings(root: Path) -> dict[str, str]:
+    """Return the settings by which another checkout shares this one's cache."""
+    with _look(root) as repo:
+        found = {"dir": os.fspath(Path(repo.cache.local_cache_dir).absolute())}
+        for key in ("type", "shared"):
+            if value := repo.config["cache"].get(key):
+                found[key] = ",".join(value) if isinstance(value, list) else value
+        return found
+
+
+def fetch(
+    root: Path, commit: str, stages: Sequence[str], cache: Path | None = None, remote: str | None = None
+) -> str:
+    """Bring what the remote has of the stages' outs, as recorded at a commit, into the cache.
+
+    Returns what stood in the way, in one line; empty where nothing did. What the cache has already is
+    not asked for. No remote is not an error: the cache may have all. ``cache``: a folder to use in place
+    of the cache; ``remote``: another than the default one.
+    """
+    with logs.overheard("dvc", "dvc_data", "dvc_objects") as said:
+        try:
+            with _look(root, cache) as repo:
+                repo.fetch(targets=list(stages), revs=[commit], workspace=False, remote=remote)
+                return "" if repo.config["remote"] else "no DVC remote is configured"
+        except UserError as error:
+            return "; ".join([str(error), *said[:1]])
+        except Exception as error:  # storage libraries raise whatever they like
+            return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def locked(root: Path) -> list[str]:
     """Return the stages that stand in dvc.lock, in its order."""
     path = root / "dvc.lock"
@@ -98,10 +141,12 @@ def _parse(path: Path) -> Any:
 
 
 @contextmanager
-def _look(root: Path) -> Iterator[Any]:
-    """Open the repository and hold DVC's lock on it."""
-    cache = site_cache(root)
-    config = {"core": {"site_cache_dir": str(cache)}} if cache else None
+def _look(root: Path, cache: Path | None = None) -> Iterator[Any]:
+    """Open the repository and hold DVC's lock on it; with another cache, where one is named."""
+    site = cache / "site" if cache else site_cache(root)
+    config: dict[str, dict[str, str]] = {"core": {"site_cache_dir": str(site)}} if site else {}
+    if cache:
+        config["cache"] = {"dir": str(cache)}
     try:
         with _one_look, Repo(str(root), config=config, _wait_for_lock=True) as repo, lock_repo(repo):
             yield repo

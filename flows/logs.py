@@ -1,6 +1,8 @@
 """Where flows write: the log of the Prefect run, or the standard library's where there is none."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prefect import get_run_logger
 from prefect.context import FlowRunContext, TaskRunContext
@@ -21,6 +23,30 @@ def logger() -> "logging.Logger | logging.LoggerAdapter[logging.Logger]":
 def in_run() -> bool:
     """Say whether a Prefect flow or task run surrounds the caller."""
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+@contextmanager
+def overheard(*names: str) -> Iterator[list[str]]:
+    """Keep what these loggers and those below say of errors out of the log; yield it, a line each."""
+    loggers, handler = [logging.getLogger(name) for name in names], _Lines()
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+    try:
+        yield handler.lines
+    finally:
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+
+
+class _Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        cause = record.exc_info[1] if record.exc_info else None
+        self.lines.append(" ".join(f"{record.getMessage()}{f': {cause}' if cause else ''}".split()))
 
 
 class OneLine(logging.Filter):

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.flows.experiment import Experiment, make_experiment
 from tests.flows.harness import Server, Toy, make_toy, wait_for
 
 
@@ -43,6 +44,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             process.wait(10)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
+
+
+@pytest.fixture
+def api(server: Server) -> dict[str, str]:
+    """What points a command at that server."""
+    return {"PREFECT_API_URL": server.url}
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    """An experiment that is recorded once."""
+    return make_experiment(tmp_path)
 
 
 @pytest.fixture
