@@ -1,6 +1,7 @@
 """What the commands of this folder share: how they end, and how they say what was typed wrong."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,13 @@ def ending() -> Iterator[None]:
         yield
     except UserError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # `| head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
+        if error.filename is None:  # not about a file of ours: a fault of the program
+            raise
+        sys.exit(f"error: {error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 

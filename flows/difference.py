@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.environments import REQUIREMENTS, pins
 from flows.git import Git
-from flows.record import LOCK, Record, changes, made_by_a_stage
+from flows.record import LOCK, Record, changes, lies_in
 from flows.verdict import Difference
 from gan import machine
 
@@ -26,7 +26,7 @@ def in_record(git: Git, commit: str, old: Record, new: Record, stages: Sequence[
             Difference(name, "param", f"{key}: {was} recorded, {now} at this revision")
             for key, (was, now) in changes(before.params, after.params).items()
         ]
-        inputs = [path for path in changes(before.inputs, after.inputs) if not made_by_a_stage(path, made)]
+        inputs = [path for path in changes(before.inputs, after.inputs) if not lies_in(path, made)]
         tracked = git.tracked(commit, inputs)
         for path in inputs:
             last = git.ask("log", "-1", "--format=%h %s", commit, "--", path)
@@ -67,7 +67,9 @@ def machines(git: Git, commit: str, tree: Path) -> dict[str, Any]:
     if written.exists():
         return {"recorded": then, "here": json.loads(written.read_text(encoding="utf-8"))}
     used = then is not None and then.get("accelerator")
-    return {"recorded": then, "here": machine.describe(machine.accelerator() if used else None)}
+    here = machine.describe(machine.accelerator() if used else None)
+    # The packages are those of the interpreter that asks; the stages may have had another.
+    return {"recorded": then, "here": {key: here[key] for key in machine.HARDWARE}}
 
 
 def other_hardware(facts: Mapping[str, Any]) -> bool:
@@ -80,13 +82,10 @@ def in_machine(facts: Mapping[str, Any], stage: str) -> list[Difference]:
     then, now = facts["recorded"], facts["here"]
     if then is None:
         return []
-    sides: list[tuple[str, list[dict[str, Any]]]] = [
-        ("hardware", [{key: side.get(key) for key in machine.HARDWARE} for side in (then, now)]),
-        (
-            "environment",
-            [{"python": side.get("python"), **(side.get("packages") or {})} for side in (then, now)],
-        ),
-    ]
+    sides = [("hardware", [{key: side.get(key) for key in machine.HARDWARE} for side in (then, now)])]
+    if "packages" in now:
+        computing = [{"python": side.get("python"), **(side.get("packages") or {})} for side in (then, now)]
+        sides.append(("environment", computing))
     return [
         Difference(stage, kind, f"{key}: {_word(was)} recorded, {_word(is_)} here")
         for kind, (before, after) in sides
@@ -100,7 +99,7 @@ def unexplained(stage: str, differences: Sequence[Difference], record: Record) -
         return []
     same = "command, code and params are those recorded"
     entry, made = record.stages.get(stage), record.outputs()
-    if entry is not None and not any(made_by_a_stage(path, made) for path in entry.inputs):
+    if entry is not None and not any(lies_in(path, made) for path in entry.inputs):
         return [Difference(stage, "data", f"{same}: what it reads from outside has changed")]
     return [
         Difference(

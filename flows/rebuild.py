@@ -11,7 +11,7 @@ from flows.environment import environment
 from flows.environments import REQUIREMENTS
 from flows.git import Git, Revision
 from flows.outcome import FAILED, NOT_RUN, Outcome
-from flows.record import LOCK, Record, changes, few, kept, read_record, words
+from flows.record import LOCK, Record, changes, few, kept, lies_in, read_record, words
 from flows.verdict import (
     DIFFERENT,
     IDENTICAL,
@@ -85,7 +85,10 @@ class Rebuild:
         )
         if faults and all_of_them:
             where = f"nor in the remote ({said or 'it lacks them'})"
+            added = [path for name in names if name.endswith(".dvc") for path in by_stage.get(name, {})]
             advice = "leave out --stage, and they are made again"
+            if any(lies_in(fault.output, added) for fault in faults):
+                advice = "no stage makes them: `dvc push` from where they were added"
             objects.refuse(faults, f"{self.revision.name}: neither in the cache {where}", advice)
         lines: list[str] = []
         checkout = [sys.executable, "-m", "dvc", "checkout", "--quiet", *names]

@@ -1,6 +1,6 @@
 """dvc.lock as a record: what each stage read, what it was told, what came out, by hash."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -48,7 +48,7 @@ class Record:
             path: md5
             for stage in self.stages.values()
             for path, md5 in stage.inputs.items()
-            if not made_by_a_stage(path, made)
+            if not lies_in(path, made)
         }
 
     def find(self, name: str) -> str | None:
@@ -129,6 +129,6 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tu
     }
 
 
-def made_by_a_stage(path: str, made: Mapping[str, Any]) -> bool:
-    """Say whether a path is one of these outputs, or lies in one."""
-    return any(path == out or path.startswith(f"{out}/") for out in made)
+def lies_in(path: str, outputs: Iterable[str]) -> bool:
+    """Say whether a path is one of these outputs, or in one."""
+    return any(path == out or path.startswith(f"{out}/") for out in outputs)

@@ -5,6 +5,7 @@ it locks, and the hash of each output is held to the one in its dvc.lock.
 """
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ from flows.verdict import (
 from flows.worktree import worktree
 from gan import machine
 from gan.errors import UserError
-from gan.files import RUNS, write_json, write_text
+from gan.files import CHECKOUT, RUNS, naming, write_json, write_text
 
 TOLERANCE = 0.05
 
@@ -67,8 +68,8 @@ def reproduce(
     git = Git(folder)
     found = git.resolve(revision)
     record = recorded(git, found)
-    if keep is not None and Path(keep).exists():
-        raise UserError(f"--keep: {keep}: exists already; name a folder that does not")
+    if keep is not None:
+        _check_empty(Path(keep))
     logs.logger().info("%s is %s%s", revision, found.commit[:10], f" ({found.note})" if found.note else "")
     with worktree(git, found.commit, "reproduce") as tree:
         rebuild = Rebuild(git, found, record, places.project(str(tree)))
@@ -98,7 +99,7 @@ def _verdict(
     outcomes = run_stages(
         {name: plan[name] for name in stages},
         tree,
-        environment(tree, python=python),
+        environment(tree, python=python) | {CHECKOUT: os.fspath(git.root)},
         () if trust_cache else AFRESH,
     )
     facts = difference.machines(git, commit, tree)
@@ -138,6 +139,14 @@ def write(folder: Path, verdict: Verdict) -> None:
     place = written(folder, verdict.commit)
     write_json(place / "verdict.json", verdict.as_json())
     write_text(place / "verdict.md", markdown(verdict))
+
+
+def _check_empty(folder: Path) -> None:
+    """Make a folder, so that a place that cannot be written is known before hours have passed."""
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UserError(f"--keep: {folder}: is not empty; name a new folder")
 
 
 def _keep(rebuild: Rebuild, target: Path) -> None:

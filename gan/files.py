@@ -15,6 +15,20 @@ from gan.errors import UserError
 RUNS = Path(".runs")  # what git and DVC do not track: locks, resume states, times, hosts
 
 
+# The checkout that a worktree stands in for: what a user's relative path is relative to.
+CHECKOUT = "GANFLOW_CHECKOUT"
+
+
+def users_path(text: str) -> Path:
+    """Return the path of a file or folder that a param names.
+
+    A relative one is looked for here and then, in a worktree of a rebuild, in the user's checkout.
+    """
+    path = Path(text).expanduser()
+    checkout = os.environ.get(CHECKOUT)
+    return path if checkout is None or path.exists() else Path(checkout) / path
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Give an OSError of the block a file name when it has none (a failed write has none)."""

@@ -84,3 +84,21 @@ def test_a_second_run_is_refused_and_a_killed_one_leaves_no_lock(
     started = time.monotonic()
     with files.run_lock("train"):
         assert time.monotonic() - started < 5
+
+
+def test_a_users_path_is_looked_for_here_and_then_in_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, checkout = tmp_path / "here", tmp_path / "checkout"
+    for folder in (here, checkout):
+        folder.mkdir()
+    (checkout / "a").touch()
+    monkeypatch.chdir(here)
+    monkeypatch.delenv(files.CHECKOUT, raising=False)
+    assert files.users_path("a") == Path("a")
+    monkeypatch.setenv(files.CHECKOUT, str(checkout))
+    assert files.users_path("a") == checkout / "a"
+    assert files.users_path(str(checkout / "a")) == checkout / "a"
+    (here / "a").touch()
+    assert files.users_path("a") == Path("a")
+    assert files.users_path("~/a") == checkout / Path("~/a").expanduser()

@@ -12,6 +12,7 @@ from gan.data.network import SOCKET_SECONDS, downloading, is_address, shown
 from gan.data.published import fetch_published
 from gan.data.sources import DIGITS_FILE, SOURCES
 from gan.errors import UserError
+from gan.files import users_path
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def fetch(source: str, target: Path, raw: Path) -> Fetched:
     if is_address(source) and not local_address:
         return _address(source, target)
     place = unquote(urlsplit(source).path) if local_address else source
-    return _local(source, Path(place).expanduser(), target, raw)
+    return _local(source, users_path(place), target, raw)
 
 
 def _digits(target: Path) -> Fetched:

@@ -29,7 +29,7 @@ def fresh_models(network: Network, train: Train, image_size: int, channels: int,
         build.normalise_spectrally(discriminator, train.seed)
     models = generator, discriminator, copy.deepcopy(generator).requires_grad_(False)
     if train.init_from is not None:
-        _load_earlier(Path(train.init_from), models)
+        _load_earlier(io.users_path(train.init_from), models)
     return models
 
 
@@ -65,7 +65,7 @@ def _fill(model: nn.Module, tensors: dict[str, torch.Tensor], what: str) -> None
 
 def origin(train: Train) -> str | None:
     """Return the SHA-256 of the file that training starts from, None for fresh weights."""
-    return None if train.init_from is None else io.sha256_file(Path(train.init_from))
+    return None if train.init_from is None else io.sha256_file(io.users_path(train.init_from))
 
 
 def by_class(network: Network, data: Data) -> bool:

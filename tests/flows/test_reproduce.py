@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.flows.experiment import MACHINE, Experiment, git, make_experiment
 
 
@@ -76,6 +78,7 @@ def test_a_line_of_code(experiment: Experiment, api: dict[str, str]) -> None:
     assert f"last changed in {commit[:7]} another layer" in output
 
 
+@pytest.mark.slow
 def test_code_that_changes_nothing_is_named_and_the_bits_are_the_same(
     experiment: Experiment, api: dict[str, str]
 ) -> None:
@@ -125,6 +128,7 @@ def test_the_environment_of_the_revision(tmp_path: Path, api: dict[str, str]) ->
     assert experiment.leftovers() == []
 
 
+@pytest.mark.slow
 def test_other_hardware(tmp_path: Path, api: dict[str, str]) -> None:
     experiment = make_experiment(tmp_path, train__machine=MACHINE)
     commit = experiment.git("rev-parse", "HEAD")
@@ -196,9 +200,10 @@ def test_trusting_the_cache_and_keeping_what_was_rebuilt(
         assert (tmp_path / "kept" / name).read_bytes() == (experiment.root / name).read_bytes()
     assert (tmp_path / "kept" / "verdict.md").exists()
     said = experiment.reproduce("HEAD", "--keep", str(tmp_path / "kept"), status=1, **api)
-    assert said.strip().splitlines()[-1].endswith("exists already; name a folder that does not")
+    assert said.strip().splitlines()[-1].endswith("is not empty; name a new folder")
 
 
+@pytest.mark.slow
 def test_before_a_stage_existed_and_since_one_was_renamed(
     experiment: Experiment, api: dict[str, str]
 ) -> None:
@@ -219,6 +224,7 @@ def test_before_a_stage_existed_and_since_one_was_renamed(
     assert output.count(": identical") >= 6
 
 
+@pytest.mark.slow
 def test_a_shallow_clone_without_a_cache(experiment: Experiment, api: dict[str, str], tmp_path: Path) -> None:
     experiment.params(train__threads=3)
     experiment.record("second")

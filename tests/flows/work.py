@@ -17,10 +17,12 @@ LAYERS = 4
 
 
 def download() -> None:
-    if not Path(PARAMS["data"]["source"]).is_dir():
+    source = Path(PARAMS["data"]["source"])
+    source = source if source.exists() else Path(os.environ.get("GANFLOW_CHECKOUT", "")) / source
+    if not source.is_dir():
         sys.exit("error: no such folder")
     shutil.rmtree("data/raw", ignore_errors=True)
-    shutil.copytree(PARAMS["data"]["source"], "data/raw/files")
+    shutil.copytree(source, "data/raw/files")
     files = [
         {
             "path": path.name,
