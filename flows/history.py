@@ -72,11 +72,10 @@ def rows(entries: Sequence[Entry]) -> list[dict[str, Any]]:
 def table(entries: Sequence[Entry]) -> str:
     """Return the entries for a terminal: a block each, metrics in one line."""
     lines = []
-    for row in rows(entries):
-        names = f"  ({', '.join(row['names'])})" if row["names"] else ""
-        kind = "" if row["kind"] == "commit" else f"  {row['kind']}"
-        lines += ["", f"{row['id'][:10]}  {row['when'][:16].replace('T', ' ')}{kind}{names}"]
-        lines += [f"  {row['subject']}"]
+    for entry, row in zip(entries, rows(entries), strict=True):
+        names = f"  ({', '.join(entry.names)})" if entry.names else ""
+        kind = "" if entry.kind == "commit" else f"  {entry.kind}"
+        lines += ["", f"{entry.commit[:10]}  {entry.minute()}{kind}{names}", f"  {entry.subject}"]
         if row["before"]:
             lines += [f"  since {row['before'][:10]}: {row['change']}"]
         metrics = "  ".join(f"{name} {value}" for name, value in row["metrics"].items())

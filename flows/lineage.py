@@ -57,8 +57,7 @@ class Change:
     params: dict[str, tuple[Any, Any]]
     code: list[str]
     data: list[str]  # in words
-    packages: dict[str, tuple[str | None, str | None]]
-    metrics: dict[str, tuple[str | None, str | None]]
+    packages: dict[str, tuple[Any, Any]]
 
     def brief(self) -> str:
         """Return it in one line."""
@@ -89,7 +88,6 @@ def compare(before: Entry, after: Entry) -> Change:
         code,
         texts,
         changes(before.packages, after.packages),
-        changes(before.shown(), after.shown()),
     )
 
 

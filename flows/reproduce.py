@@ -26,6 +26,7 @@ from flows.verdict import (
     DIFFERENT,
     FAILED,
     IDENTICAL,
+    NOT_RECORDED,
     STATUS,
     WITHIN,
     Verdict,
@@ -175,11 +176,16 @@ def main() -> None:
         with server():
             verdicts = [_one(name, folder, arguments) for name in revisions]
     print("\n".join(["", *(f"  {verdict.headline()}" for verdict in verdicts)]), flush=True)
-    if failed := next((verdict for verdict in verdicts if verdict.verdict == FAILED), None):
-        sys.exit(
-            f"error: {failed.revision}: stage {failed.stage} failed: {failed.stages[str(failed.stage)]}; "
-            "--stage NAME starts later, from what is recorded"
-        )
+    for verdict in verdicts:
+        if verdict.verdict == FAILED:
+            sys.exit(
+                f"error: {verdict.revision}: stage {verdict.stage} failed: "
+                f"{verdict.stages[str(verdict.stage)]}; --stage NAME starts later, from what is recorded"
+            )
+        if verdict.verdict == NOT_RECORDED:
+            sys.exit(
+                f"error: {verdict.revision}: nothing that ran is recorded in its {LOCK}: nothing to compare"
+            )
     sys.exit(max((STATUS[verdict.verdict] for verdict in verdicts), default=0))
 
 

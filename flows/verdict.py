@@ -9,7 +9,13 @@ from flows.record import changes, flatten
 
 IDENTICAL, WITHIN, DIFFERENT = "identical", "within tolerance", "different"
 NOT_MADE, NOT_RECORDED, FAILED = "not made", "not recorded", "failed"
-STATUS = {IDENTICAL: 0, FAILED: 1, WITHIN: 3, DIFFERENT: 4}  # exit statuses; 2 is a wrong command line
+STATUS = {
+    IDENTICAL: 0,
+    FAILED: 1,
+    NOT_RECORDED: 1,
+    WITHIN: 3,
+    DIFFERENT: 4,
+}  # exit statuses; 2 is a wrong command line
 SHA256_DIGITS = 64
 
 
@@ -69,6 +75,8 @@ def overall(outputs: Sequence[Output], metrics: Sequence[str], other_hardware: b
     kinds = {output.verdict for output in outputs}
     if NOT_MADE in kinds:
         return FAILED
+    if not kinds - {NOT_RECORDED}:  # nothing was compared
+        return NOT_RECORDED
     if not kinds - {IDENTICAL, NOT_RECORDED}:
         return IDENTICAL
     judged = {output.verdict for output in outputs if output.path in metrics}

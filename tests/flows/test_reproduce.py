@@ -221,6 +221,8 @@ def test_before_a_stage_existed_and_since_one_was_renamed(
     assert {row["path"] for row in experiment.verdict(first)["outputs"]}.isdisjoint({"last"})
     rows = {row["path"]: row for row in experiment.verdict(later)["outputs"]}
     assert rows["last"]["verdict"] == "not recorded"
+    said = experiment.reproduce(later, "--stage", "last", status=1, **api).strip().splitlines()[-1]
+    assert said.endswith("nothing that ran is recorded in its dvc.lock: nothing to compare")
     assert output.count(": identical") >= 6
 
 
