@@ -67,7 +67,8 @@ class Verdict:
     def headline(self) -> str:
         """Return the verdict in one line."""
         where = f", from stage {self.stage} on" if self.stage else ""
-        return f"{self.commit[:10]} {self.revision}: {self.verdict}{where} ({self.counted()})"
+        name = "" if self.commit.startswith(self.revision) else f" {self.revision}"
+        return f"{self.commit[:10]}{name}: {self.verdict}{where} ({self.counted()})"
 
 
 def overall(outputs: Sequence[Output], metrics: Sequence[str], other_hardware: bool) -> str:
