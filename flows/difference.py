@@ -44,12 +44,9 @@ def in_environment(
     ]
     last = git.ask("log", "-1", "--format=%H", commit, "--", LOCK)
     if last and last != commit:
-        files = git.blobs((at, REQUIREMENTS) for at in (last, commit))
-        then, now = (
-            pins(files.get((at, REQUIREMENTS), b"").decode(errors="replace")) for at in (last, commit)
-        )
+        then, now = (pins(git.text(at, REQUIREMENTS)) for at in (last, commit))
         texts += [
-            f"{name}: {was or 'none'} when dvc.lock was recorded ({last[:10]}), {pin or 'none'} now pinned"
+            f"{name}: {was} when dvc.lock was recorded ({last[:10]}), {pin} now pinned"
             for name, (was, pin) in changes(then, now).items()
         ]
     return [Difference(stage, "environment", text) for text in texts]

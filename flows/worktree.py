@@ -15,12 +15,12 @@ from gan.files import RUNS, naming, run_lock
 
 
 @contextmanager
-def worktree(git: Git, commit: str, purpose: str, cache: bool = True) -> Iterator[Path]:
+def worktree(git: Git, commit: str, purpose: str) -> Iterator[Path]:
     """Check a commit out into a folder of its own for the block; yield what is ``git.root`` there.
 
-    One a purpose and checkout at a time. What a killed process left behind is removed first. With
-    ``cache``, DVC reads and writes the cache of the user's checkout there, else one that goes with it.
-    Raises UserError when another process is at it, or git does not let us.
+    One a purpose and checkout at a time. What a killed process left behind is removed first. DVC there
+    uses the cache of the user's checkout. Raises UserError when another process is at it, or git does
+    not let us.
     """
     # Git's record of a worktree has the name of its folder: this checkout's own.
     own = hashlib.sha256(os.fsencode(git.root)).hexdigest()[:8]
@@ -32,7 +32,7 @@ def worktree(git: Git, commit: str, purpose: str, cache: bool = True) -> Iterato
             if status:
                 raise UserError(f"git worktree add: {said}")
             root = folder / (git.ask("rev-parse", "--show-prefix") or "")
-            if cache and (root / ".dvc").is_dir():
+            if (root / ".dvc").is_dir():
                 _share_cache(git.root, root)
             yield root
         finally:
