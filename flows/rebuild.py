@@ -151,7 +151,10 @@ class Rebuild:
         old = self.git.blob(self.revision.commit, path)
         if old is None and cached.is_file():
             old = cached.read_bytes()
-        values = None if old is None else compare_metrics(old, new.read_bytes(), tolerance or 0.0)
-        if tolerance is not None and values == []:
-            return WITHIN, ""
-        return DIFFERENT, few(values or [])
+        values = None if old is None else compare_metrics(old, new.read_bytes(), tolerance)
+        if values is None:
+            return DIFFERENT, ""
+        beyond = [value for value, within in values.items() if not within]
+        if tolerance is not None and not beyond:
+            return WITHIN, few(list(values), 8)
+        return DIFFERENT, few(beyond)

@@ -1,6 +1,7 @@
 """Whether a rebuilt revision is what its dvc.lock says, output by output, and what differs if not."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,7 +17,6 @@ STATUS = {
     WITHIN: 3,
     DIFFERENT: 4,
 }  # exit statuses; 2 is a wrong command line
-SHA256_DIGITS = 64
 
 
 @dataclass(frozen=True)
@@ -92,28 +92,32 @@ def first_stage(outputs: Sequence[Output], order: Sequence[str]) -> str | None:
     return next((stage for stage in order if stage in off), None)
 
 
-def compare_metrics(recorded: bytes, found: bytes, tolerance: float) -> list[str] | None:
-    """Return the values of two JSON files that differ by more than ``tolerance``; None if not comparable.
+def compare_metrics(recorded: bytes, found: bytes, tolerance: float | None) -> dict[str, bool] | None:
+    """Return the values of two JSON files that differ, and whether each is within ``tolerance``.
 
-    A number may be off by ``tolerance`` times its recorded size, or times 1 where it is smaller. Names of
-    files by their SHA-256 are left out: those files have verdicts of their own.
+    None: they cannot be compared. A number may be off by ``tolerance`` (None: by nothing) times its
+    recorded size, or times 1 where it is smaller. Names of files by their SHA-256 are left out: those
+    files have verdicts of their own.
     """
     try:
         before, after = (flatten(json.loads(text)) for text in (recorded, found))
     except (ValueError, AttributeError):
         return None
-    return [
-        f"{key} {old} -> {new}"
+    return {
+        f"{key} {old} -> {new}": _close(old, new, tolerance or 0.0)
         for key, (old, new) in changes(before, after).items()
-        if not _close(old, new, tolerance)
-    ]
+        if not (_is_hash(old) and _is_hash(new))
+    }
 
 
 def _close(old: object, new: object, tolerance: float) -> bool:
     if isinstance(old, (int, float)) and isinstance(new, (int, float)):
         return abs(old - new) <= tolerance * max(1.0, abs(old))
-    both = isinstance(old, str) and isinstance(new, str) and len(old) == len(new) == SHA256_DIGITS
-    return both or old == new
+    return False
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def markdown(verdict: Verdict) -> str:

@@ -139,6 +139,8 @@ def test_other_hardware(tmp_path: Path, api: dict[str, str]) -> None:
     kinds = {row["path"]: row["verdict"] for row in verdict["outputs"]}
     assert kinds["reports/metrics.json"] == "within tolerance"
     assert kinds["models/final.bin"] == "different"
+    notes = {row["path"]: row["note"] for row in verdict["outputs"]}
+    assert notes["reports/metrics.json"] == "fd_semantic 64.0 -> 64.5"
     assert "processor: one kind recorded, another kind here" in output
     experiment.reproduce("HEAD", "--tolerance", "0.001", status=4, TOY_NOISE="0.5", **other)
     # On the same hardware bits must be equal, however close the metrics are.
