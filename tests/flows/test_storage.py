@@ -171,8 +171,8 @@ def test_a_connection_that_is_cut(remote: Remote, tmp_path: Path, api: dict[str,
     other = clone(experiment, tmp_path / "clone")
     remote.line.cut_after(BIG / 2)
     said = other.reproduce("HEAD", "--stage", "train", status=1, **api).strip().splitlines()[-1]
-    assert said.startswith("error: HEAD: neither in the cache nor in the remote (dvc: ")
-    assert "failed to transfer" in said
+    assert said.startswith("error: HEAD: neither in the cache nor in the remote (")
+    assert "failed to transfer" in said or "Connection" in said  # in whichever request it was cut
     dvc(other, "pull", ok=False)
     remote.line.cut_after(float("inf"))
     dvc(other, "pull")
