@@ -15,6 +15,7 @@ from tests.flows.harness import wait_for
 SSHD = Path("/usr/sbin/sshd")
 # For the S3-protocol server and its clients alike; it takes any.
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+KEYS |= {"AWS_MAX_ATTEMPTS": "1"}  # a line that was cut stays so
 
 
 def free_port() -> int:

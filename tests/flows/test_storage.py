@@ -107,7 +107,7 @@ def dvc(experiment: Experiment, *arguments: str, ok: bool = True) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=170,
+        timeout=400,
     )
     assert (done.returncode == 0) == ok, done.stdout
     return done.stdout
