@@ -85,6 +85,11 @@ def cache_settings(root: Path) -> dict[str, str]:
         return found
 
 
+def cache_folder(root: Path) -> Path:
+    """Return where DVC's cache is."""
+    return Path(cache_settings(root)["dir"])
+
+
 def fetch(
     root: Path, commit: str, stages: Sequence[str], cache: Path | None = None, remote: str | None = None
 ) -> str:

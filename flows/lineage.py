@@ -99,7 +99,7 @@ class Lineage:
 
     @cached_property
     def _cache(self) -> Path:
-        return Path(graph.cache_settings(self.git.root)["dir"])
+        return graph.cache_folder(self.git.root)
 
     def entries(self) -> list[Entry]:
         """Return every experiment on any branch, tag or experiment's ref, the newest first."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.record import few
 from gan.errors import UserError
 
 
@@ -62,9 +63,7 @@ def md5_tree(folder: Path) -> dict[str, str]:
 def refuse(faults: list[Fault], what: str, advice: str) -> None:
     """Raise UserError naming the first faults, if there are any."""
     if faults:
-        first = ", ".join(fault.words() for fault in faults[:3])
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise UserError(f"{what}: {first}{more}; {advice}")
+        raise UserError(f"{what}: {few([fault.words() for fault in faults], 3)}; {advice}")
 
 
 def _faults(cache: Path, outputs: Iterable[tuple[str, str]]) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from flows import environments, graph, objects
@@ -59,10 +60,10 @@ class Rebuild:
     record: Record
     tree: Path
 
-    @property
+    @cached_property
     def cache(self) -> Path:
         """DVC's cache, that of the user's checkout."""
-        return Path(graph.cache_settings(self.git.root)["dir"])
+        return graph.cache_folder(self.git.root)
 
     def bring(self, stages: Iterable[str], *, all_of_them: bool) -> None:
         """Put the outs of stages (and of .dvc files) in place as recorded, from the cache or the remote.
@@ -74,10 +75,10 @@ class Rebuild:
             return
         by_stage = kept(self.git, self.revision.commit, self.record)
         wanted = {path: md5 for name in names for path, md5 in by_stage.get(name, {}).items()}
-        said = ""
-        if objects.check(self.cache, wanted):
+        faults, said = objects.check(self.cache, wanted), ""
+        if faults:
             said = graph.fetch(self.git.root, self.revision.commit, names)
-        faults = objects.check(self.cache, wanted)
+            faults = objects.check(self.cache, wanted)
         objects.refuse(
             [fault for fault in faults if fault.what == "corrupt"],
             f"{self.revision.name}: not what was recorded",

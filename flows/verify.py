@@ -30,7 +30,7 @@ def verify(folder: Path, name: str, remote: str | None, from_remote: bool) -> tu
     by_stage = kept(git, revision.commit, recorded(git, revision))
     wanted = {path: md5 for outs in by_stage.values() for path, md5 in outs.items()}
     if not from_remote:
-        return len(wanted), objects.check(Path(graph.cache_settings(folder)["dir"]), wanted)
+        return len(wanted), objects.check(graph.cache_folder(folder), wanted)
     place = folder / RUNS / "verify"
     with run_lock(places.lock_name(folder, "verify")):
         shutil.rmtree(place, ignore_errors=True)  # what a killed call left
