@@ -9,3 +9,7 @@ class UserError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+class Unreachable(UserError):
+    """A server did not answer, or not to the end: the same again may go well later."""

@@ -190,8 +190,18 @@ class Evaluate(Section):
     seed: Seed
 
 
+class Gate(Section):
+    """When a model may become the champion: read by flows.promote, by no stage."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    min_gain: Annotated[float, Field(ge=0, lt=1)]
+    min_precision: Fraction
+    min_recall: Fraction
+    max_label_divergence: Fraction
+
+
 class Params(Section):
-    """All of params.yaml, a section per stage (download and prepare share `data`)."""
+    """All of params.yaml, a section per stage (download and prepare share `data`), and the gate."""
 
     data: Data
     validation: Annotated[Validate, Field(alias="validate")]  # pydantic owns the plain name
@@ -201,6 +211,7 @@ class Params(Section):
     select: Select
     sample: Sample
     evaluate: Evaluate
+    gate: Gate
 
     @model_validator(mode="after")
     def _buildable(self) -> Self:

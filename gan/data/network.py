@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from gan.errors import UserError
+from gan.errors import Unreachable, UserError
 
 SOCKET_SECONDS = 30.0  # a server silent for so long is given up
 STALL_SECONDS = 90.0  # so is any download whose files have not grown, whatever library waits
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
+_CLIENTS = {"aiohttp", "botocore", "asyncssh"}  # their errors are no OSErrors
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
 
 
@@ -51,9 +52,20 @@ def downloading(source: str, address: str, advice: str, folder: Path) -> Iterato
             raise
         why = shown(f"{type(error).__name__}: {error}".rstrip(": "))[:200]
         name = f"{source}: " if source != address else ""
-        raise UserError(f"data.source: {name}no download from {shown(address)} ({why}); {advice}") from error
+        kind = Unreachable if _may_pass(error) else UserError
+        raise kind(f"data.source: {name}no download from {shown(address)} ({why}); {advice}") from error
     finally:
         socket.setdefaulttimeout(before)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Say whether an error is one of the line or the server, and not of what was asked for."""
+    status = getattr(error, "status", getattr(error, "code", None))  # aiohttp's, urllib's
+    if isinstance(status, int):
+        return status >= 500 or status in (408, 429)  # time-out, too many requests
+    if isinstance(error, (FileNotFoundError, PermissionError)):
+        return False
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _CLIENTS
 
 
 @contextmanager

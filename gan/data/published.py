@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gan.data.network import downloading
 from gan.data.sources import CELEBA_FILES, CIFAR_FILE, SOURCES, SVHN_FILES
-from gan.errors import UserError
+from gan.errors import Unreachable, UserError
 
 Way = tuple[str, Callable[[Path], None]]  # an address, and what downloads from it into a folder
 
@@ -33,7 +33,7 @@ def _first_that_works(source: str, name: str, ways: list[Way], advice: str, targ
         except UserError as error:
             (target / name).unlink(missing_ok=True)
             failures.append(error)
-    raise failures[0]
+    raise next((failure for failure in failures if isinstance(failure, Unreachable)), failures[0])
 
 
 def _table(source: str) -> Iterator[tuple[str, str, list[Way]]]:

@@ -59,7 +59,7 @@ def work(params: Params) -> None:
         of = f", {world.size} processes" if world.size > 1 else ""
         what = f"{len(data.images)} images {shape} on {device} in {kind}{of}"
         say("train", f"{what}, {loop.total} steps of {loop.per_step}")
-    progress = Progress("train", loop.total, "step")
+    progress = Progress("train", loop.total, "step", loop.per_step)
     speed = loop.run(progress.update if world.writer else lambda *_: None)
     if world.writer:
         export(loop, loop.log)

@@ -1,0 +1,66 @@
+"""The kernel distance against its definition, and how honest the interval of a difference is."""
+
+import pytest
+import torch
+
+from gan.evaluation import kernel
+
+
+def draw(seed: int, n: int, d: int = 8, shift: float = 0.0) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def by_definition(x: torch.Tensor, y: torch.Tensor) -> float:
+    """Gretton 2012, equation 3 (the unbiased estimate), with loops."""
+
+    def k(a: torch.Tensor, b: torch.Tensor) -> float:
+        return float((a @ b / len(a) + 1) ** 3)
+
+    def within(z: torch.Tensor) -> float:
+        pairs = [k(z[i], z[j]) for i in range(len(z)) for j in range(len(z)) if i != j]
+        return sum(pairs) / len(pairs)
+
+    across = [k(a, b) for a in x for b in y]
+    return within(x) + within(y) - 2 * sum(across) / len(across)
+
+
+@pytest.mark.parametrize("sizes", [(12, 9, 15), (50, 30, 41), (3, 3, 3)])
+def test_is_its_definition(sizes: tuple[int, int, int]) -> None:
+    real, ours, theirs = (draw(i, n, 4, 0.3 * i) for i, n in enumerate(sizes))
+    found = kernel.compare(real, ours, theirs, rng())
+    assert found["candidate"] == pytest.approx(by_definition(real, ours), rel=1e-9)
+    assert found["champion"] == pytest.approx(by_definition(real, theirs), rel=1e-9)
+    assert found["difference"] == pytest.approx(found["candidate"] - found["champion"], abs=1e-12)
+    assert all(found[f"{name}_sd"] > 0 for name in ("candidate", "champion", "difference"))
+
+
+def test_real_images_score_zero_on_average_and_a_shift_more() -> None:
+    scores = [
+        kernel.compare(draw(3 * i, 60), draw(3 * i + 1, 90), draw(3 * i + 2, 60, shift=0.5), rng())
+        for i in range(40)
+    ]
+    own = torch.tensor([score["candidate"] for score in scores])
+    assert abs(float(own.mean())) < 3 * float(own.std()) / len(scores) ** 0.5
+    assert all(score["difference"] < 0 for score in scores)
+
+
+def test_equal_models_are_rarely_called_different() -> None:
+    """Two models equally far off: beyond 1.96 sd in about one case of twenty; here at most one of ten."""
+    beyond = 0
+    for i in range(150):
+        direction = torch.ones(8, dtype=torch.float64).mul_(0.15)
+        direction[::2] *= -1
+        real, ours, theirs = (draw(1000 + 3 * i + j, n) for j, n in enumerate((120, 200, 200)))
+        found = kernel.compare(real, ours + direction, theirs - direction, rng(i))
+        beyond += abs(found["difference"]) > 1.96 * found["difference_sd"]
+    assert beyond <= 15
+
+
+def test_what_both_share_does_not_widen_the_difference() -> None:
+    """Both are held against the same real images: the difference is surer than its parts together."""
+    found = kernel.compare(draw(0, 40), draw(1, 2000, shift=0.4), draw(2, 2000, shift=0.45), rng())
+    assert found["difference_sd"] < (found["candidate_sd"] ** 2 + found["champion_sd"] ** 2) ** 0.5
