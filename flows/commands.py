@@ -76,8 +76,10 @@ class Commands:
     def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
         self._root, self._environment = root, environment
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._live: set[_Command] = set()
-        self._stopped = False
+        self._count = 0  # of those whose processes may still be there
+        self._stopped = ""
 
     def run(self, argv: Sequence[str], on_line: Callable[[str], object]) -> int:
         """Run ``argv`` in the root, hand over its output line by line, return its exit status.
@@ -93,22 +95,39 @@ class Commands:
         finally:
             with self._lock:
                 self._live.discard(command)
-            status = command.finish()
+            try:
+                status = command.finish()
+            finally:
+                with self._changed:
+                    self._count -= 1
+                    self._changed.notify_all()
         if self._stopped:
-            raise Stopped("stopped")
+            raise Stopped(self._stopped)
         return status
 
-    def stop(self) -> None:
+    def stop(self, why: str = "stopped") -> None:
         """Stop what runs and start nothing more. Returns at once; each `run` ends when it is done."""
-        with self._lock:
-            self._stopped = True
+        with self._changed:
+            self._stopped = self._stopped or why
             for command in self._live:
                 command.let_go()
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Wait, after `stop`, until no process is left: what they write may then be removed."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._count, LIMIT + POLL)
+
+    def rest(self, seconds: float) -> None:
+        """Wait before a command is tried again. Raises Stopped when `stop` was or is called."""
+        with self._changed:
+            if self._changed.wait_for(lambda: bool(self._stopped), seconds):
+                raise Stopped(self._stopped)
 
     def _start(self, argv: Sequence[str]) -> _Command:
         with self._lock:
             if self._stopped:
-                raise Stopped("stopped")
+                raise Stopped(self._stopped)
             ours, theirs = socket.socketpair()
             with theirs:
                 process = subprocess.Popen(
@@ -124,6 +143,7 @@ class Commands:
                 )
             command = _Command(process, ours)
             self._live.add(command)
+            self._count += 1
         return command
 
 

@@ -42,6 +42,18 @@ class Git:
         status, output, _ = self.run(*arguments)
         return None if status else output.decode(errors="replace").rstrip("\n")
 
+    def identity(self) -> list[str]:
+        """Return the options by which git commits in our name, where the user has told it no other."""
+        if self.ask("config", "user.email") or "GIT_AUTHOR_EMAIL" in self._environment:
+            return []
+        return ["-c", "user.name=ganflow", "-c", "user.email=ganflow@localhost"]
+
+    def push(self, remote: str, ref: str) -> None:
+        """Push a branch or tag to a git remote. Raises UserError."""
+        status, _, said = self.run("push", "--quiet", "--end-of-options", remote, ref)
+        if status:
+            raise UserError(f"git push {remote} {ref}: {said}")
+
     def blobs(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
         """Return the files that exist among (commit, path) pairs, read in one go."""
         wanted = [(commit, path) for commit, path in names if "\n" not in path]

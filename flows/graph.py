@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from dvc.repo import Repo, lock_repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 from dvc.stage import PipelineStage
-from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
+from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml_for_update
 
 from flows import logs
 from flows.environment import site_cache
@@ -70,6 +70,13 @@ def outputs(root: Path) -> dict[str, bool]:
         return {os.path.relpath(out.fs_path, repo.root_dir): bool(out.metric) for out in outs}
 
 
+def left_to_git(root: Path) -> list[str]:
+    """Return the outs that dvc.yaml leaves to git (`cache: false`)."""
+    with _look(root) as repo:
+        outs = [out for stage in repo.index.stages for out in stage.outs]
+        return [os.path.relpath(out.fs_path, repo.root_dir) for out in outs if not out.use_cache]
+
+
 def metrics(root: Path) -> list[str]:
     """Return the paths that dvc.yaml calls metrics."""
     return [path for path, metric in outputs(root).items() if metric]
@@ -108,6 +115,45 @@ def fetch(
             return "; ".join([str(error), *said[:1]])
         except Exception as error:  # storage libraries raise whatever they like
             return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def push(root: Path, commit: str, stages: Sequence[str], remote: str | None = None) -> tuple[int, str]:
+    """Bring the stages' outs, as recorded at a commit, from the cache into the remote.
+
+    Returns how many objects were moved, and what stood in the way, in one line.
+    """
+    with logs.overheard("dvc", "dvc_data", "dvc_objects") as said:
+        try:
+            with _look(root) as repo:
+                if not repo.config["remote"]:
+                    return 0, "no DVC remote is configured (`dvc remote add -d NAME URL`)"
+                return repo.push(targets=list(stages), revs=[commit], workspace=False, remote=remote), ""
+        except UserError as error:
+            return 0, "; ".join([str(error), *said[:1]])
+        except Exception as error:  # storage libraries raise whatever they like
+            return 0, " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def has_remote(root: Path) -> bool:
+    """Say whether a DVC remote is configured to push to."""
+    with _look(root) as repo:
+        return bool(repo.config["remote"]) and bool(repo.config["core"].get("remote"))
+
+
+def set_params(path: Path, values: Mapping[str, Any]) -> None:
+    """Change values of a params file by their full names (`train.seed`); comments stay.
+
+    Raises UserError where the file has no such key.
+    """
+    with modify_yaml(str(path)) as content:
+        for name, value in values.items():
+            *sections, key = name.split(".")
+            found = content
+            for section in sections:
+                found = found.get(section) if isinstance(found, dict) else None
+            if not isinstance(found, dict) or key not in found:
+                raise UserError(f"{path.name}: {name}: unknown key; correct its name")
+            found[key] = value
 
 
 def locked(root: Path) -> list[str]:

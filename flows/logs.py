@@ -26,6 +26,19 @@ def in_run() -> bool:
 
 
 @contextmanager
+def unharmed(what: str) -> Iterator[None]:
+    """Log, and do not raise, what goes wrong in the block: showing something is no reason to fail.
+
+    The server may be down or restarting, and the training goes on.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever the client raises
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        logger().warning("%s could not be shown (%s)", what, said)
+
+
+@contextmanager
 def overheard(*names: str) -> Iterator[list[str]]:
     """Keep what these loggers and those below say of errors out of the log; yield it, a line each."""
     loggers, handler = [logging.getLogger(name) for name in names], _Lines()

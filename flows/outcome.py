@@ -1,6 +1,8 @@
 """What became of each stage, read from what DVC prints, and how that is told."""
 
+import os
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from gan.errors import UserError
 
 RAN, RESTORED, UNCHANGED = "ran", "restored", "unchanged"
 FAILED, NOT_RUN = "failed", "not run"
+TAIL = 15  # lines of a failed stage that are kept to be shown
 RESULTS = {  # what people look at, where the pipeline has it
     "grid": "samples/grid.png",
     "metrics": "reports/metrics.json",
@@ -29,6 +32,8 @@ class Outcome:
     outcome: str
     seconds: float | None = None
     reason: str = ""  # of a failure, one line
+    tail: tuple[str, ...] = ()  # of a failure, the last lines that were printed
+    passing: bool = False  # of a failure: the same again may go well later
 
 
 class StageFailed(UserError):
@@ -54,18 +59,20 @@ class Reader:
     """Reads the lines of `dvc repro --single-item STAGE`: what was done, and why it failed."""
 
     def __init__(self, stage: str) -> None:
-        self.outcome = ""
+        self.stage, self.outcome = stage, ""
         self._marks = {
             f"Stage '{stage}' didn't change, skipping": UNCHANGED,
             f"Stage '{stage}' is cached - skipping run, checking out outputs": RESTORED,
             f"Running stage '{stage}':": RAN,
         }
         self._error = self._last = self._dvc = ""
+        self._tail: deque[str] = deque(maxlen=TAIL)
 
     def read(self, line: str) -> bool:
         """Take note of a line; say whether it is worth showing."""
         if _ADVICE.match(line):
             return False
+        self._tail.append(line)
         # DVC's line comes first; whatever a stage prints later cannot be mistaken for it.
         self.outcome = self.outcome or self._marks.get(line, "")
         if line.startswith("error: "):
@@ -76,10 +83,11 @@ class Reader:
             self._last = line
         return True
 
-    def reason(self, status: int) -> str:
-        """Return why it failed: the stage's own `error:` line, else its last one, else DVC's."""
+    def failure(self, status: int, seconds: float) -> Outcome:
+        """Return how it failed: by the stage's own `error:` line, else its last one, else DVC's."""
         found = self._error or self._last.strip() or self._dvc or f"dvc ended with status {status}"
-        return " ".join(found.split())
+        passing = self._dvc.endswith(f"exited with {os.EX_TEMPFAIL}")
+        return Outcome(self.stage, FAILED, seconds, " ".join(found.split()), tuple(self._tail), passing)
 
 
 def table(outcomes: Sequence[Outcome]) -> list[dict[str, str]]:
@@ -91,10 +99,10 @@ def table(outcomes: Sequence[Outcome]) -> list[dict[str, str]]:
 
 
 def summary(outcomes: Sequence[Outcome], root: Path) -> str:
-    """Return what the terminal shows at the end: each stage, and where the results are."""
+    """Return what the terminal shows at the end: each stage, and which results are in ``root``."""
     wide = max((len(row.stage) for row in outcomes), default=0)
     lines = [f"  {row.stage:<{wide}}  {row.outcome:<9} {_seconds(row):>8}".rstrip() for row in outcomes]
-    found = [f"  {name:<8} {path}" for name, path in RESULTS.items() if (root / path).exists()]
+    found = [f"  {name:<8} {root / path}" for name, path in RESULTS.items() if (root / path).exists()]
     return "\n".join(["", *lines, *([""] if found else []), *found, ""])
 
 

@@ -14,7 +14,7 @@ from flows.command_line import Parser, ending
 from flows.environment import environment
 from flows.outcome import FAILED, Outcome, PipelineFailed, summary
 from flows.server import server
-from flows.stages import FORCE, run_stages
+from flows.stages import FORCE, How, run_stages
 from gan.files import run_lock
 
 
@@ -31,7 +31,7 @@ def pipeline(root: str = ".", stages: list[str] | None = None, force: bool = Fal
         if graph.mend(folder):
             logs.logger().warning("a killed run had left DVC's .dvc/tmp/rwlock half-written; removed it")
         plan = graph.plan(folder, stages or ())
-        outcomes = run_stages(plan, folder, environment(folder), FORCE if force else ())
+        outcomes = run_stages(plan, folder, How(environment(folder), FORCE if force else ()))
     if any(row.outcome == FAILED for row in outcomes):
         raise PipelineFailed(outcomes)
     return outcomes

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gan.errors import UserError
 from gan.files import RUNS
+from gan.params import PARAMS_FILE, Params, load
 
 
 def project(root: str) -> Path:
@@ -13,6 +14,15 @@ def project(root: str) -> Path:
     if not (folder / "dvc.yaml").exists():
         raise UserError(f"{folder}: no dvc.yaml here; run from the root of the repository")
     return folder
+
+
+def params(tree: Path, revision: str) -> Params:
+    """Read and check the params of a revision's worktree. Raises UserError that names the revision."""
+    path = tree / PARAMS_FILE
+    try:
+        return load(path)
+    except UserError as error:
+        raise UserError(str(error).replace(str(path), f"{revision}: {PARAMS_FILE}")) from None
 
 
 def lock_name(folder: Path, name: str) -> str:

@@ -11,17 +11,17 @@ import sys
 from pathlib import Path
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import difference, graph, logs, places
+from flows import difference, graph, logs, places, registry, show
 from flows.command_line import Parser, ending
 from flows.environment import environment
 from flows.git import Git
 from flows.rebuild import Rebuild, again, recorded
 from flows.record import LOCK
 from flows.server import server
-from flows.stages import AFRESH, run_stages
+from flows.stages import AFRESH, How, run_stages
+from flows.turn import turn
 from flows.verdict import (
     DIFFERENT,
     FAILED,
@@ -67,7 +67,7 @@ def reproduce(
     logs.shorten()
     folder = places.project(root)
     git = Git(folder)
-    found = git.resolve(revision)
+    found = registry.resolve(git, revision)
     record = recorded(git, found)
     if keep is not None:
         _check_empty(Path(keep))
@@ -80,8 +80,7 @@ def reproduce(
             _keep(rebuild, Path(keep))
     for row in verdict.differences:
         logs.logger().warning("%s: %s: %s", row.stage, row.kind, row.what)
-    if logs.in_run():
-        create_markdown_artifact(markdown(verdict), key="verdict", description=verdict.headline())
+    show.verdict(verdict)
     return verdict
 
 
@@ -97,12 +96,10 @@ def _verdict(
         rebuild.bring(stages, all_of_them=False)
     python, words, unmet = rebuild.interpreter(same_environment)
     (tree / machine.MACHINE).unlink(missing_ok=True)  # `train` says where it ran
-    outcomes = run_stages(
-        {name: plan[name] for name in stages},
-        tree,
-        environment(tree, python=python) | {CHECKOUT: os.fspath(git.root)},
-        () if trust_cache else AFRESH,
-    )
+    variables = environment(tree, python=python) | {CHECKOUT: os.fspath(git.root)}
+    how = How(variables, () if trust_cache else AFRESH)
+    with turn(git.root):
+        outcomes = run_stages({name: plan[name] for name in stages}, tree, how)
     facts = difference.machines(git, commit, tree)
     other_hardware = difference.other_hardware(facts)
     outputs, fresh = rebuild.judge(outcomes, tolerance if other_hardware else None)
@@ -172,7 +169,7 @@ def main() -> None:
         git = Git(folder)
         revisions = recordings(git) if arguments.every else arguments.revision
         for name in revisions:  # a typo in the last is said before the first is rebuilt
-            recorded(git, git.resolve(name))
+            recorded(git, registry.resolve(git, name))
         with server():
             verdicts = [_one(name, folder, arguments) for name in revisions]
     print("\n".join(["", *(f"  {verdict.headline()}" for verdict in verdicts)]), flush=True)

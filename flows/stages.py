@@ -1,19 +1,22 @@
 """Stages of dvc.yaml as Prefect tasks: those that do not need one another run side by side."""
 
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import wait
 
-from flows import graph, logs
+from flows import graph, logs, show
 from flows.commands import Commands
-from flows.outcome import FAILED, NOT_RUN, RAN, UNCHANGED, Outcome, Reader, StageFailed, table
+from flows.outcome import FAILED, NOT_RUN, RAN, UNCHANGED, Outcome, Reader, StageFailed
+from flows.progress import Progress
 
 FORCE = ("--force",)  # run, whatever has changed
 # Run for the sake of the hashes alone: nothing comes out of a cache, and nothing goes into one.
@@ -22,58 +25,93 @@ AFRESH = (*FORCE, "--no-commit", "--no-run-cache")
 
 # NO_CACHE: DVC is the only cache.
 @task(task_run_name="{stage}", cache_policy=NO_CACHE)
-def reproduce_stage(commands: Commands, root: Path, stage: str, options: Sequence[str] = ()) -> Outcome:
+def reproduce_stage(
+    commands: Commands, root: Path, stage: str, options: Sequence[str] = (), delays: Sequence[float] = ()
+) -> Outcome:
     """Reproduce one stage with DVC, its output in the run's log. Raises StageFailed.
 
-    ``options`` are those of `dvc repro` (FORCE, AFRESH).
+    ``options`` are those of `dvc repro` (FORCE, AFRESH). A failure that may pass by itself (a server
+    that does not answer) is tried again after each of ``delays``, in seconds.
     """
-    started, log, reader = time.monotonic(), logs.logger(), Reader(stage)
+    started, log = time.monotonic(), logs.logger()
+    if "--force" not in options and not graph.changed(root, stage):
+        log.info("Stage '%s' didn't change, skipping", stage)
+        return Outcome(stage, UNCHANGED, round(time.monotonic() - started, 2))
+    for delay in (*delays, None):
+        found = _once(commands, stage, options, started)
+        if found.outcome != FAILED:
+            return found
+        if delay is None or not found.passing:
+            break
+        log.warning("%s: tried again in %g s", found.reason, delay)
+        commands.rest(delay)
+    raise StageFailed(found)
 
-    def outcome(name: str, reason: str = "") -> Outcome:
-        return Outcome(stage, name, round(time.monotonic() - started, 2), reason)
 
-    def show(line: str) -> None:
+def _once(commands: Commands, stage: str, options: Sequence[str], started: float) -> Outcome:
+    log, reader, progress = logs.logger(), Reader(stage), Progress(stage)
+
+    def take(line: str) -> None:
+        progress.read(line)
         if reader.read(line):
             log.info("%s", line)
 
-    if "--force" not in options and not graph.changed(root, stage):
-        log.info("Stage '%s' didn't change, skipping", stage)
-        return outcome(UNCHANGED)
     repro = ["--wait-for-lock", "repro", "--single-item", *options, stage]
-    status = commands.run([sys.executable, "-m", "dvc", *repro], show)
-    if status:
-        raise StageFailed(outcome(FAILED, reader.reason(status)))
-    return outcome(reader.outcome or RAN)
+    status = commands.run([sys.executable, "-m", "dvc", *repro], take)
+    seconds = round(time.monotonic() - started, 2)
+    return reader.failure(status, seconds) if status else Outcome(stage, reader.outcome or RAN, seconds)
 
 
-def run_stages(
-    plan: Mapping[str, Sequence[str]],
-    root: Path,
-    variables: Mapping[str, str],
-    options: Sequence[str] = (),
-) -> list[Outcome]:
+@dataclass(frozen=True)
+class How:
+    """How stages are run."""
+
+    variables: Mapping[str, str]
+    options: Sequence[str] = ()  # of `dvc repro`: FORCE, AFRESH
+    forced: Collection[str] = ()  # stages to run though nothing changed
+    delays: Sequence[float] = ()  # seconds before what may pass by itself is tried again
+    limit: float | None = None  # seconds for all of them
+
+
+def run_stages(plan: Mapping[str, Sequence[str]], root: Path, how: How) -> list[Outcome]:
     """Reproduce the stages of ``plan`` (each with those it needs) in a flow; return each one's outcome.
 
     Where a stage fails, what depends on it is not run, and everything else is. dvc.lock gets its new
-    entries in DVC's own order.
+    entries in DVC's own order. However it ends, no process is left that was started here.
     """
     before = graph.locked(root)
-    commands = Commands(root, variables)
+    commands = Commands(root, how.variables)
     futures: dict[str, Any] = {}
     try:
-        for stage, needed in plan.items():
-            upstream = [futures[name] for name in needed if name in futures]
-            futures[stage] = reproduce_stage.submit(
-                commands, root, stage, options, wait_for=upstream, return_state=False
-            )
-        wait(list(futures.values()))
+        with _at_most(how.limit, commands):
+            for stage, needed in plan.items():
+                upstream = [futures[name] for name in needed if name in futures]
+                options = FORCE if stage in how.forced else how.options
+                futures[stage] = reproduce_stage.submit(
+                    commands, root, stage, options, how.delays, wait_for=upstream, return_state=False
+                )
+            wait(list(futures.values()))
     finally:  # Ctrl-C, SIGTERM and cancelling raise here
         commands.stop()
+        commands.wait()
     outcomes = [_outcome(stage, future) for stage, future in futures.items()]
     graph.order_lock(root, before, list(plan))
-    if logs.in_run():
-        create_table_artifact(table(outcomes), key="stages", description="What became of each stage")
+    show.outcomes(outcomes)
     return outcomes
+
+
+@contextmanager
+def _at_most(seconds: float | None, commands: Commands) -> Iterator[None]:
+    """Stop the commands when the block has taken so long."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, commands.stop, [f"stopped: more than {seconds:g} s"])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _outcome(stage: str, future: Any) -> Outcome:

@@ -15,11 +15,12 @@ from gan.files import RUNS, naming, run_lock
 
 
 @contextmanager
-def worktree(git: Git, commit: str, purpose: str) -> Iterator[Path]:
+def worktree(git: Git, commit: str, purpose: str, runs: Path | None = None) -> Iterator[Path]:
     """Check a commit out into a folder of its own for the block; yield what is ``git.root`` there.
 
     One a purpose and checkout at a time. What a killed process left behind is removed first. DVC there
-    uses the cache of the user's checkout. Raises UserError when another process is at it, or git does
+    uses the cache of the user's checkout. ``runs``: a folder to have as .runs there, which stays: a
+    training that was stopped goes on from it. Raises UserError when another process is at it, or git does
     not let us.
     """
     # Git's record of a worktree has the name of its folder: this checkout's own.
@@ -34,6 +35,9 @@ def worktree(git: Git, commit: str, purpose: str) -> Iterator[Path]:
             root = folder / (git.ask("rev-parse", "--show-prefix") or "")
             if (root / ".dvc").is_dir():
                 _share_cache(git.root, root)
+            if runs is not None:
+                runs.mkdir(parents=True, exist_ok=True)
+                (root / RUNS).symlink_to(runs, target_is_directory=True)
             yield root
         finally:
             _remove(git, folder)

@@ -1,0 +1,113 @@
+"""A throwaway project with a model to promote: our params.yaml, small stages, a comparison of its own."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import ROOT, set_params
+from tests.flows.experiment import Experiment, git
+
+DVC_YAML = """\
+stages:
+  download:
+    cmd: python modelwork.py download
+    params: [data.source]
+    outs: [data/raw]
+  train:
+    cmd: python modelwork.py train
+    deps: [modelwork.py, data/raw]
+    params: [train]
+    outs: [models/generator.safetensors, models/extractor.safetensors, data/prepared/test.safetensors]
+  evaluate:
+    cmd: python modelwork.py evaluate
+    deps: [models/generator.safetensors, data/raw/inventory.json]
+    params: [train]
+    outs: [samples/samples.safetensors, reports/index.html]
+    metrics:
+      - reports/metrics.json:
+          cache: false
+    plots:
+      - samples/grid.png:
+          cache: false
+artifacts:
+  model:
+    path: models/generator.safetensors
+    type: model
+"""
+PACKAGE = """\
+from pkgutil import extend_path
+__path__ = extend_path(__path__, __name__)  # the rest of it is the real one
+"""
+# Stands in for gan/compare.py: more epochs are better.
+COMPARE = """\
+import json, sys
+from pathlib import Path
+ours, theirs = (1 / float(Path(path).read_text()) for path in sys.argv[3:5])
+part = {"candidate": ours, "candidate_sd": 0.001, "champion": theirs, "champion_sd": 0.001}
+part |= {"difference": ours - theirs, "difference_sd": 0.001}
+Path(sys.argv[5]).parent.mkdir(exist_ok=True)
+Path(sys.argv[5]).write_text(json.dumps({"semantic": part, "texture": part}))
+"""
+
+
+@dataclass
+class Model(Experiment):
+    """Download a folder of the user's, train, evaluate; and the commands that retrain and promote."""
+
+    def set(self, **values: object) -> None:
+        set_params(self.root, **values)
+
+    def retrain(self, *arguments: str, status: int = 0, **extra: str) -> str:
+        return self.run("flows.retrain", *arguments, status=status, **extra)
+
+    def promote(self, *arguments: str, status: int = 0, **extra: str) -> str:
+        return self.run("flows.promote", *arguments, status=status, **extra)
+
+    def begin(self, module: str, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        """Start a command and let it run."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.root,
+            env=self.environment(**extra),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def branches(self) -> list[str]:
+        return self.git("for-each-ref", "--format=%(refname:short)", "refs/heads/retrain").split()
+
+    def stages(self) -> list[psutil.Process]:
+        """The processes of stages that are at work here or in a worktree."""
+        return [process for process in self.below() if "modelwork.py" in process.cmdline()]
+
+
+def make_model(folder: Path) -> Model:
+    """Make the project and record it once."""
+    root = folder / "project"
+    root.mkdir(parents=True)
+    found = Model(root, folder / "prefect", source=folder / "photos", wheels=folder / "wheels")
+    found.source.mkdir()
+    (found.source / "one.txt").write_text("one")
+    shutil.copy(Path(__file__).with_name("modelwork.py"), root)
+    shutil.copy(ROOT / "params.yaml", root)
+    (root / "gan").mkdir()
+    (root / "gan" / "__init__.py").write_text(PACKAGE)
+    (root / "gan" / "compare.py").write_text(COMPARE)
+    (root / "dvc.yaml").write_text(DVC_YAML)
+    (root / ".gitignore").write_text("/.runs\n/data\n/models\n/samples\n/reports\n")
+    found.set(data__source=str(found.source), train__epochs=10)
+    git(root, "init", "-q", "-b", "main")
+    found.dvc("init", "-q")
+    shutil.copy(ROOT / ".dvc" / "config", root / ".dvc" / "config")
+    found.dvc("repro", "-q")
+    found.git("add", "-f", "samples/grid.png", "reports/metrics.json")
+    found.commit("first")
+    return found
