@@ -10,3 +10,5 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
 os.environ.update(QUIET)
+# A run tells in these seconds that it lives: see flows.automations.
+os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")

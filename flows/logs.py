@@ -68,7 +68,9 @@ class OneLine(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Shorten the record where it is about a UserError; always let it pass."""
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, (UserError, Stopped)):
+        if isinstance(error, OSError) and error.filename is not None:
+            record.msg, record.args, record.exc_info = f"{error.filename}: {error.strerror}", (), None
+        elif isinstance(error, (UserError, Stopped)):
             record.msg, record.args, record.exc_info = str(error), (), None
         return True
 

@@ -24,6 +24,11 @@ _ADVICE = re.compile(
 )
 
 
+def is_advice(line: str) -> bool:
+    """Say whether a line is only what DVC says of git and of its own files."""
+    return _ADVICE.match(line) is not None
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one stage."""
@@ -70,7 +75,7 @@ class Reader:
 
     def read(self, line: str) -> bool:
         """Take note of a line; say whether it is worth showing."""
-        if _ADVICE.match(line):
+        if is_advice(line):
             return False
         self._tail.append(line)
         # DVC's line comes first; whatever a stage prints later cannot be mistaken for it.

@@ -46,8 +46,12 @@ def promote(
     is to be compared is nowhere to be had.
     """
     logs.shorten()
-    git = Git(places.project(root))
-    found = git.resolve(revision)
+    return hold_to_gate(Git(places.project(root)), revision, regardless, git_remote)
+
+
+def hold_to_gate(git: Git, revision: str, regardless: str | None, git_remote: str | None) -> Decision:
+    """Do what `promote` does, in whatever run surrounds the caller."""
+    found = registry.resolve(git, revision)
     record = recorded(git, found)
     with worktree(git, found.commit, "promote") as tree:  # and nobody else promotes meanwhile
         rules = places.params(tree, revision).gate

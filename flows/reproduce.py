@@ -13,7 +13,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import difference, graph, logs, places, registry, show
+from flows import difference, graph, logs, places, registry, runs, show
 from flows.command_line import Parser, ending
 from flows.environment import environment
 from flows.git import Git
@@ -46,6 +46,8 @@ TOLERANCE = 0.05
     name="reproduce",
     flow_run_name="reproduce {revision}",
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
+    on_failure=[runs.tell],
+    on_crashed=[runs.tell],
 )
 def reproduce(
     revision: str = "HEAD",
@@ -65,6 +67,8 @@ def reproduce(
     Raises UserError when it cannot be done; a failing stage is a verdict.
     """
     logs.shorten()
+    if (late := runs.superseded()) is not None:
+        return late  # type: ignore[return-value]  # a state, for Prefect to end the run in
     folder = places.project(root)
     git = Git(folder)
     found = registry.resolve(git, revision)
@@ -81,6 +85,8 @@ def reproduce(
     for row in verdict.differences:
         logs.logger().warning("%s: %s: %s", row.stage, row.kind, row.what)
     show.verdict(verdict)
+    if runs.deployed() and verdict.verdict in (DIFFERENT, FAILED, NOT_RECORDED):
+        raise UserError(verdict.headline())  # nobody reads a return value there
     return verdict
 
 

@@ -24,7 +24,7 @@ from flows.environment import environment
 from flows.gate import Decision
 from flows.git import Git, Revision
 from flows.outcome import FAILED, Outcome, PipelineFailed, summary
-from flows.promote import REFUSED, promote
+from flows.promote import REFUSED, hold_to_gate
 from flows.promote import summary as gate_summary
 from flows.rebuild import Rebuild
 from flows.record import LOCK, few, read_record
@@ -79,6 +79,8 @@ def retrain(
     ``delays``: seconds before a download or a push that failed is tried again. Raises UserError.
     """
     logs.shorten()
+    if (late := runs.superseded()) is not None:
+        return late  # type: ignore[return-value]  # a state, for Prefect to end the run in
     folder = places.project(root)
     git = Git(folder)
     base = _base(git, revision)
@@ -102,7 +104,7 @@ def retrain(
     logs.logger().info("%s", found.headline())
     _say_if_moved(git, base, revision)
     _push(folder, name, git_remote, delays)
-    return replace(found, decision=promote(name, root, None, git_remote)) if gate else found
+    return replace(found, decision=hold_to_gate(git, name, None, git_remote)) if gate else found
 
 
 def _base(git: Git, revision: str) -> Revision:

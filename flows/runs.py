@@ -2,19 +2,33 @@
 
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows import show
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.context import FlowRunContext
+from prefect.runtime import deployment, flow_run
+from prefect.states import Completed
+
+from flows import logs, show
 from flows.outcome import PipelineFailed
 from gan.files import RUNS
 
+ALIVE = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.COMPLETED]
 OLD = 30 * 24 * 3600  # seconds after which a training that stopped is not gone on with
 
 
 def retrain_name() -> str:
     """Return what a retraining is called: `retrain main, train.epochs 5, fresh data`."""
-    from prefect.runtime import flow_run
 
     given = flow_run.get_parameters()
     values = [f"{key} {value}" for key, value in (given.get("params") or {}).items()]
@@ -39,3 +53,42 @@ def tell(flow: Any, flow_run: Any, state: Any) -> None:
     text = " ".join(str(error or state.message).split())
     show.failure(text, tail)
     show.event("run.failed", {"run": flow_run.name, "message": text, "tail": "\n".join(tail)})
+
+
+def sweep_name() -> str:
+    """Return what a sweep is called: `sweep main: train.seed=0,1`."""
+
+    given = flow_run.get_parameters()
+    return f"{given.get('name', 'sweep')} {given.get('revision', 'HEAD')}: {' '.join(given['params'])}"
+
+
+def deployed() -> bool:
+    """Say whether this is a run of a deployment, not of a command."""
+    return deployment.id is not None
+
+
+def superseded() -> State[Any] | None:
+    """Return the state to end in where this scheduled run is late and a later one is due, or was run.
+
+    After a night without a worker the runs that were missed are all due at once: the last one is enough.
+    A run that somebody has retried is not judged.
+    """
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    if run is None or run.deployment_id is None or not run.auto_scheduled or not run.expected_start_time:
+        return None
+    if run.run_count > 1:
+        return None
+    alive = FlowRunFilterState(type=FlowRunFilterStateType(any_=ALIVE))
+    wanted = FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
+        state=alive,
+        expected_start_time=FlowRunFilterExpectedStartTime(
+            after_=run.expected_start_time, before_=datetime.now(UTC)
+        ),
+    )
+    with logs.unharmed("what else is due"), get_client(sync_client=True) as client:
+        later = [other for other in client.read_flow_runs(flow_run_filter=wanted) if other.id != run.id]
+        if any(other.auto_scheduled for other in later):
+            return Completed(name="Skipped", message="a later run of this schedule is due, or was run")
+    return None

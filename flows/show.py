@@ -85,3 +85,10 @@ def event(name: str, payload: Mapping[str, Any]) -> None:
         with logs.unharmed(f"the event ganflow.{name}"):
             resource = {"prefect.resource.id": f"ganflow.model.{MODEL}", "prefect.resource.name": MODEL}
             emit_event(f"ganflow.{name}", resource, payload=dict(payload))
+
+
+def trials(rows: Sequence[Mapping[str, str]]) -> None:
+    """Show what became of a sweep's trials."""
+    if logs.in_run():
+        with logs.unharmed("the table of trials"):
+            create_table_artifact([dict(row) for row in rows], key="trials", description="The best first")

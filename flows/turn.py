@@ -16,8 +16,8 @@ POLL = 0.5  # seconds
 
 
 @contextmanager
-def turn(folder: Path, side_by_side: int = 1) -> Iterator[None]:
-    """Hold one of ``side_by_side`` places of this machine for the block; wait until one is free.
+def turn(folder: Path, side_by_side: int = 1) -> Iterator[str]:
+    """Hold one of ``side_by_side`` places of this machine for the block; wait for one; yield its name.
 
     The kernel frees a place however its holder ends. Places are files in the checkout's .runs, named
     after the host, so that machines which share the checkout do not wait for one another.
@@ -26,17 +26,18 @@ def turn(folder: Path, side_by_side: int = 1) -> Iterator[None]:
     with naming(place):
         place.mkdir(parents=True, exist_ok=True)
     paths = [place / f"{platform.node() or 'host'}-{number}.lock" for number in range(side_by_side)]
-    file = _take(paths)
-    if file is None:
+    found = _take(paths)
+    if found is None:
         logs.logger().info("waits its turn: %s at work here", _holders(paths))
-    while file is None:
+    while found is None:
         time.sleep(POLL)
-        file = _take(paths)
+        found = _take(paths)
+    path, file = found
     with file:
-        yield
+        yield path.stem
 
 
-def _take(paths: list[Path]) -> BinaryIO | None:
+def _take(paths: list[Path]) -> tuple[Path, BinaryIO] | None:
     for path in paths:
         file = open(path, "a+b")  # noqa: SIM115 - closing it would free the place
         try:
@@ -44,10 +45,11 @@ def _take(paths: list[Path]) -> BinaryIO | None:
         except BlockingIOError:
             file.close()
             continue
-        file.truncate(0)
-        file.write(str(os.getpid()).encode())
-        file.flush()
-        return file
+        with naming(path):
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
+            file.flush()
+        return path, file
     return None
 
 

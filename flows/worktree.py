@@ -63,5 +63,3 @@ def _remove(git: Git, folder: Path) -> None:
             shutil.rmtree(folder)
         for record in records.glob(f"{folder.name}*"):
             shutil.rmtree(record)
-        if records.is_dir() and not any(records.iterdir()):
-            records.rmdir()

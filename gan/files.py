@@ -147,7 +147,8 @@ def run_lock(name: str) -> Iterator[None]:
                 f"{name}: process {holder} is already at it here ({path} is locked); "
                 "wait for it, or stop it and run again"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()).encode())
-        file.flush()
+        with naming(path):
+            file.truncate(0)
+            file.write(str(os.getpid()).encode())
+            file.flush()
         yield

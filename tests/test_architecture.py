@@ -65,7 +65,18 @@ def test_imports_point_one_way() -> None:
 
 
 def test_flows_import_without_torch() -> None:
-    modules = "flows.pipeline, flows.reproduce, flows.history, flows.verify"
+    names = (
+        "pipeline",
+        "reproduce",
+        "history",
+        "verify",
+        "retrain",
+        "promote",
+        "sweep",
+        "serve",
+        "automations",
+    )
+    modules = ", ".join(f"flows.{name}" for name in names)
     program = f"import sys, {modules}; print(sorted({{'torch', 'torchvision'}} & set(sys.modules)))"
     environment = {**os.environ, "PREFECT_LOGGING_LEVEL": "ERROR"}
     done = subprocess.run(

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,7 @@ def test_a_failed_stage_commits_nothing(model: Model, api: dict[str, str]) -> No
     assert model.leftovers() == []
 
 
+@pytest.mark.slow
 def test_too_long_is_stopped(model: Model, api: dict[str, str]) -> None:
     arguments = ["-S", "train.seed=1", "--hours", "0.001"]
     output = model.retrain(*arguments, status=1, TOY_TRAIN="sleep 100", **api)
@@ -151,6 +154,7 @@ def test_too_long_is_stopped(model: Model, api: dict[str, str]) -> None:
     assert model.leftovers() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_goes_on_where_it_stopped(model: Model, api: dict[str, str], number: signal.Signals) -> None:
     arguments = ["--no-gate", "-S", "train.seed=1"]
@@ -169,6 +173,7 @@ def test_killed_goes_on_where_it_stopped(model: Model, api: dict[str, str], numb
     assert model.leftovers() == []
 
 
+@pytest.mark.slow
 def test_two_at_once_go_one_after_the_other(model: Model, api: dict[str, str]) -> None:
     first = model.begin("flows.retrain", "--no-gate", "-S", "train.seed=1", TOY_TRAIN="steps 20", **api)
     wait_for(lambda: model.stages(), 60)
@@ -202,6 +207,7 @@ def test_a_download_is_tried_again_and_a_refusal_is_not(model: Model, tmp_path: 
     assert len(ran.read_text().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_remote_down_loses_nothing(model: Model, api: dict[str, str], tmp_path: Path) -> None:
     """The run fails and says how to push later; the branch is there, and another clone can have it then."""
     store = tmp_path / "store"
@@ -217,3 +223,29 @@ def test_remote_down_loses_nothing(model: Model, api: dict[str, str], tmp_path: 
     assert "objects pushed" in model.run("flows.push", branch)
     assert last(model.run("flows.push", branch)) == "the remote has all of it"
     assert any(store.rglob("*"))
+
+
+@pytest.mark.slow
+def test_a_full_disk_loses_nothing(tmp_path: Path, api: dict[str, str]) -> None:
+    """The run fails in one line that names the place, the checkout is whole, and with room it goes on."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(small)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system of our own here")
+    try:
+        model = make_model(small)
+        before = model.git("status", "--porcelain"), model.git("for-each-ref")
+        ballast = small / "ballast"
+        with suppress(OSError), open(ballast, "wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        output = model.retrain("--no-gate", "-S", "train.seed=1", status=1, PREFECT_HOME=str(tmp_path), **api)
+        assert "No space left on device" in last(output), output
+        ballast.unlink()
+        assert (model.git("status", "--porcelain"), model.git("for-each-ref")) == before
+        model.retrain("--no-gate", "-S", "train.seed=1", PREFECT_HOME=str(tmp_path), **api)
+        assert len(model.branches()) == 1
+        assert model.leftovers() == []
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)

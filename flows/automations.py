@@ -1,0 +1,104 @@
+"""Prefect automations: runs whose process is gone are called Crashed; failed gates and runs notify.
+
+`python -m flows.automations --notify ADDRESS` has a server post each failed gate and run to a webhook.
+"""
+
+import argparse
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from prefect.automations import Automation
+from prefect.blocks.webhook import Webhook
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import CallWebhook, ChangeFlowRunState
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.settings import get_current_settings
+
+from flows.command_line import Parser, ending
+from gan.errors import UserError
+
+BEAT = "prefect.flow-run.heartbeat"
+ENDS = [f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")]
+SILENT = 90  # seconds: three heartbeats
+BLOCK = "ganflow-notify"
+NOTIFIED = {"ganflow.gate.refused": "a refused model", "ganflow.run.failed": "a failed run"}
+BODY = '{"text": {{ event.payload.message | tojson }}, "event": {{ event.event | tojson }}}'
+
+
+def crash_silent_runs() -> None:
+    """Have the server call a run Crashed when its heartbeat stops: its process was killed, or its machine."""
+    trigger = EventTrigger(
+        after={BEAT},
+        expect={BEAT, *ENDS},
+        match={"prefect.resource.id": "prefect.flow-run.*"},
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=SILENT),
+    )
+    told = f"no sign of life for {SILENT} s: its process was killed, or its machine"
+    action = ChangeFlowRunState(state=StateType.CRASHED, message=told)
+    _ensure(Automation(name="ganflow: silent runs are crashed", trigger=trigger, actions=[action]))
+
+
+def notify(address: str) -> None:
+    """Have the server post to a webhook what failed, and why. Raises UserError for a bad address."""
+    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+        raise UserError(f"--notify {address}: not an address (https://…)")
+    block = Webhook(method="POST", url=address)
+    saved = block.save(BLOCK, overwrite=True)
+    for event, what in NOTIFIED.items():
+        trigger = EventTrigger(
+            expect={event},
+            match={"prefect.resource.id": "ganflow.model.*"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        )
+        action = CallWebhook(block_document_id=saved, payload=BODY)
+        _ensure(Automation(name=f"ganflow: {what} notifies", trigger=trigger, actions=[action]))
+
+
+def _ensure(wanted: Automation) -> None:
+    """Create an automation, or bring the one of this name up to date."""
+    with get_client(sync_client=True) as client:
+        found = client.read_automations_by_name(name=wanted.name)
+    if not found:
+        wanted.create()
+        return
+    if found[0].model_dump(exclude={"id"}) != wanted.model_dump(exclude={"id"}):
+        wanted.id = found[0].id
+        wanted.update()
+
+
+def check_server() -> str:
+    """Return the server's address. Raises UserError where none is configured."""
+    url = get_current_settings().api.url
+    if not url:
+        raise UserError(
+            "no Prefect server is configured: `prefect server start`, then "
+            "`export PREFECT_API_URL=http://127.0.0.1:4200/api`"
+        )
+    return url
+
+
+def main() -> None:
+    """Set up the automations from the command line."""
+    arguments = _arguments()
+    with ending():
+        check_server()
+        crash_silent_runs()
+        if arguments.notify:
+            notify(arguments.notify)
+    print("the server knows them; `prefect automation ls` lists them")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = Parser(prog="python -m flows.automations", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--notify", metavar="ADDRESS", help="a webhook to post failed gates and runs to")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
