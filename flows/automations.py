@@ -13,9 +13,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
-from prefect.settings import get_current_settings
 
 from flows.command_line import Parser, ending
+from flows.server import configured
 from gan.errors import UserError
 
 BEAT = "prefect.flow-run.heartbeat"
@@ -72,22 +72,11 @@ def _ensure(wanted: Automation) -> None:
         wanted.update()
 
 
-def check_server() -> str:
-    """Return the server's address. Raises UserError where none is configured."""
-    url = get_current_settings().api.url
-    if not url:
-        raise UserError(
-            "no Prefect server is configured: `prefect server start`, then "
-            "`export PREFECT_API_URL=http://127.0.0.1:4200/api`"
-        )
-    return url
-
-
 def main() -> None:
     """Set up the automations from the command line."""
     arguments = _arguments()
     with ending():
-        check_server()
+        configured()
         crash_silent_runs()
         if arguments.notify:
             notify(arguments.notify)

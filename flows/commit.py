@@ -6,7 +6,7 @@ from pathlib import Path
 from flows import graph
 from flows.git import Git, Revision
 from flows.lineage import Change, Entry, Lineage, compare
-from flows.record import LOCK, few
+from flows.record import LOCK, few, shown
 from gan import machine
 from gan.errors import UserError
 
@@ -53,7 +53,7 @@ def describe(git: Git, base: Revision, tree: Path) -> tuple[str, str]:
 
 
 def _changes(change: Change) -> list[str]:
-    lines = [f"{key}: {was} → {now}" for key, (was, now) in change.params.items()]
+    lines = [f"{key}: {shown(was)} → {shown(now)}" for key, (was, now) in change.params.items()]
     if change.data:
         lines.append(f"data: {few(change.data, 10)}")
     return [*lines, ""] if lines else []

@@ -10,7 +10,7 @@ from typing import Any
 from flows import graph, objects
 from flows.environments import REQUIREMENTS, pins
 from flows.git import Git
-from flows.record import LOCK, Record, changes, few, flatten, read_record, words
+from flows.record import LOCK, Record, changes, few, flatten, read_record, shown, words
 from gan.errors import UserError
 
 METRICS, GRID, INVENTORY = "reports/metrics.json", "samples/grid.png", "inventory.json"
@@ -61,7 +61,7 @@ class Change:
 
     def brief(self) -> str:
         """Return it in one line."""
-        params = [f"{key} {was} → {now}" for key, (was, now) in self.params.items()]
+        params = [f"{key} {shown(was)} → {shown(now)}" for key, (was, now) in self.params.items()]
         parts = [few(params, 5)] if params else []
         if self.data:
             parts.append("data")

@@ -24,6 +24,7 @@ from flows.rebuild import recorded
 from flows.record import Record, few, flatten
 from flows.registry import Version
 from flows.server import server
+from flows.turn import turn
 from flows.worktree import worktree
 from gan import params as parameters
 from gan.errors import UserError
@@ -53,7 +54,8 @@ def hold_to_gate(git: Git, revision: str, regardless: str | None, git_remote: st
     """Do what `promote` does, in whatever run surrounds the caller."""
     found = registry.resolve(git, revision)
     record = recorded(git, found)
-    with worktree(git, found.commit, "promote") as tree:  # and nobody else promotes meanwhile
+    # Nobody else promotes meanwhile: the champion stays the one that was compared with.
+    with turn(git.root, what="gate"), worktree(git, found.commit, "promote") as tree:
         rules = places.params(tree, revision).gate
         metrics = _metrics(tree, revision)
         champion = registry.champion(git)

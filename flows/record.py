@@ -1,5 +1,6 @@
 """dvc.lock as a record: what each stage read, what it was told, what came out, by hash."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -102,6 +103,14 @@ def kept(git: Git, commit: str, record: Record) -> dict[str, dict[str, str]]:
 def words(path: str, before: str, after: str) -> str:
     """Say what became of a file, by its hash before and after."""
     return f"{path} {'is new' if before == ABSENT else 'is gone' if after == ABSENT else 'differs'}"
+
+
+def shown(value: object) -> str:
+    """Return a param's value as text that may be shown: without what may be secret in an address."""
+    text = str(value)
+    if "://" not in text:
+        return text
+    return re.sub(r"\?\S*", "", re.sub(r"://[^/\s]*@", "://", text))
 
 
 def few(names: Sequence[str], most: int = 4) -> str:

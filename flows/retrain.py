@@ -83,28 +83,34 @@ def retrain(
         return late  # type: ignore[return-value]  # a state, for Prefect to end the run in
     folder = places.project(root)
     git = Git(folder)
-    base = _base(git, revision)
-    name = f"retrain/{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
-    with turn(folder), worktree(git, base.commit, "retrain", runs.states(folder, "retrain")) as tree:
-        overrides.apply(tree, params or {}, base.name)
-        how = How(environment(tree) | {CHECKOUT: os.fspath(folder)}, delays=delays, limit=hours * 3600)
-        outcomes = _run(git, base, tree, refresh_data, how)
-        show.links(shelf.keep(folder, tree, name))
-        if any(row.outcome == FAILED for row in outcomes):
-            raise PipelineFailed(outcomes)
-        show.grid(tree)
-        subject, text = commit.describe(git, base, tree)
-        message = f"retrain: {subject}\n\nFrom {base.name} ({base.commit[:10]}).\n\n{text}\n"
-        new = commit.write(tree, base.commit, message)
-    if not commit.differs(git, base.commit, new):
-        logs.logger().info("nothing new: dvc.lock is the same as at %s", base.name)
-        return Retrained(outcomes)
-    commit.place(git, f"refs/heads/{name}", new, "retrain")
-    found = Retrained(outcomes, name, subject)
+    with turn(folder):
+        base = _base(git, revision)
+        branch = f"retrain/{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
+        with worktree(git, base.commit, "retrain", runs.states(folder, "retrain")) as tree:
+            overrides.apply(tree, params or {}, base.name)
+            how = How(environment(tree) | {CHECKOUT: os.fspath(folder)}, delays=delays, limit=hours * 3600)
+            outcomes = _run(git, base, tree, refresh_data, how)
+            show.links(shelf.keep(folder, tree, branch))
+            if any(row.outcome == FAILED for row in outcomes):
+                raise PipelineFailed(outcomes)
+            show.grid(tree)
+            subject, new = _commit(git, base, tree)
+        if not commit.differs(git, base.commit, new):
+            logs.logger().info("nothing new: dvc.lock is the same as at %s", base.name)
+            return Retrained(outcomes)
+        commit.place(git, f"refs/heads/{branch}", new, "retrain")
+    found = Retrained(outcomes, branch, subject)
     logs.logger().info("%s", found.headline())
     _say_if_moved(git, base, revision)
-    _push(folder, name, git_remote, delays)
-    return replace(found, decision=hold_to_gate(git, name, None, git_remote)) if gate else found
+    _push(folder, branch, git_remote, delays)
+    return replace(found, decision=hold_to_gate(git, branch, None, git_remote)) if gate else found
+
+
+def _commit(git: Git, base: Revision, tree: Path) -> tuple[str, str]:
+    """Commit what the run made, without a name yet; return what changed in one line, and the commit."""
+    subject, text = commit.describe(git, base, tree)
+    message = f"retrain: {subject}\n\nFrom {base.name} ({base.commit[:10]}).\n\n{text}\n"
+    return subject, commit.write(tree, base.commit, message)
 
 
 def _base(git: Git, revision: str) -> Revision:

@@ -21,6 +21,7 @@ from prefect.states import Completed
 
 from flows import logs, show
 from flows.outcome import PipelineFailed
+from flows.record import shown
 from gan.files import RUNS
 
 ALIVE = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.COMPLETED]
@@ -31,7 +32,7 @@ def retrain_name() -> str:
     """Return what a retraining is called: `retrain main, train.epochs 5, fresh data`."""
 
     given = flow_run.get_parameters()
-    values = [f"{key} {value}" for key, value in (given.get("params") or {}).items()]
+    values = [f"{key} {shown(value)}" for key, value in (given.get("params") or {}).items()]
     fresh = ["fresh data"] if given.get("refresh_data") else []
     return ", ".join([f"retrain {given.get('revision', 'HEAD')}", *values, *fresh])
 
@@ -52,7 +53,7 @@ def tell(flow: Any, flow_run: Any, state: Any) -> None:
     tail = [line for row in failed for line in (f"{row.stage}:", *row.tail)]
     text = " ".join(str(error or state.message).split())
     show.failure(text, tail)
-    show.event("run.failed", {"run": flow_run.name, "message": text, "tail": "\n".join(tail)})
+    show.event("run.failed", {"run": flow_run.name, "message": "\n".join([text, *tail])})
 
 
 def sweep_name() -> str:

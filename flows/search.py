@@ -24,6 +24,7 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
+from flows.record import shown
 from gan.errors import UserError
 
 MOST = 10_000  # trials
@@ -39,7 +40,7 @@ class Plan:
 
     def words(self) -> str:
         """Return the params in one line."""
-        return ", ".join(f"{key} {value}" for key, value in self.values.items())
+        return ", ".join(f"{key} {shown(value)}" for key, value in self.values.items())
 
 
 def grid(texts: Sequence[str], name: str) -> list[Plan]:

@@ -5,19 +5,25 @@ the links in Prefect open.
 """
 
 import argparse
+import asyncio
 import os
+import signal
 import threading
+import time
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from prefect import serve
+from prefect.runner import Runner
 
 from flows import automations, deployments, logs, places, shelf
 from flows.command_line import Parser, ending
+from flows.server import configured
 
 PORT = 4201
+GRACE = 40.0  # seconds that runs have to end after SIGTERM
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -25,6 +31,37 @@ class Quiet(SimpleHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing."""
+
+
+class GentleRunner(Runner):
+    """Has the runs that are under way end by themselves on SIGTERM; Prefect's own kills them at once.
+
+    So a training writes its state, and a run says how it ended.
+    """
+
+    def handle_sigterm(self, *arguments: Any, **words: Any) -> None:
+        """Pass SIGTERM on, wait, then end."""
+        pids = _children()
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE
+        while any(map(_lives, pids)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        super().handle_sigterm(*arguments, **words)
+
+
+def _children() -> list[int]:
+    """Return the processes that this one has started, where the system tells (Linux)."""
+    texts = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
+    return [int(word) for text in texts for word in text.split()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def serve_reports(folder: Path, port: int) -> str:
@@ -45,7 +82,7 @@ def main() -> None:
     logs.shorten()
     with ending():
         folder = places.project(".")
-        url = automations.check_server()
+        url = configured()
         found = deployments.read(folder)
         automations.crash_silent_runs()
         if arguments.notify:
@@ -57,9 +94,13 @@ def main() -> None:
                 error.filename = f"--reports-port {arguments.reports_port}"
                 raise
             print(f"reports   {os.environ[shelf.ADDRESS]}", flush=True)
-        print(f"server    {url}", flush=True)
-        # Not paused on shutdown: what is missed meanwhile is made up for once (see flows.runs).
-        serve(*found, limit=arguments.limit, pause_on_shutdown=False)
+        # Not paused on shutdown: that would end as well what somebody has paused in the browser.
+        runner = GentleRunner(pause_on_shutdown=False, limit=arguments.limit)
+        for deployment in found:
+            runner.add_deployment(deployment)
+        names = ", ".join(f"{deployment.flow_name}/{deployment.name}" for deployment in found)
+        print(f"server    {url}\nserved    {names}", flush=True)
+        asyncio.run(runner.start())
 
 
 def _arguments() -> argparse.Namespace:

@@ -24,6 +24,7 @@ from flows.environment import environment
 from gan.errors import UserError
 
 START_SECONDS = 120.0
+ANSWER_SECONDS = 10.0
 
 
 @contextmanager
@@ -34,6 +35,7 @@ def server() -> Iterator[None]:
     this process (after Prefect has sent its last log lines), however that ends.
     """
     if get_current_settings().api.url:
+        configured()
         yield
         return
     port = _free_port()
@@ -46,6 +48,27 @@ def server() -> Iterator[None]:
     _wait(url, thread, lines)
     with temporary_settings({PREFECT_API_URL: url}):
         yield
+
+
+def configured() -> str:
+    """Return the configured server's address. Raises UserError where there is none, or it is not there."""
+    url = get_current_settings().api.url
+    if not url:
+        raise UserError(
+            "no Prefect server is configured: `prefect server start`, then "
+            "`export PREFECT_API_URL=http://127.0.0.1:4200/api`"
+        )
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=ANSWER_SECONDS):  # noqa: S310
+            pass
+    except urllib.error.HTTPError:  # it wants to know who asks: there it is
+        pass
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"PREFECT_API_URL: {url}: no server answers there ({getattr(error, 'reason', error)}); start it, "
+            "or unset the variable"
+        ) from None
+    return url
 
 
 def _run(commands: Commands, port: int, lines: deque[str]) -> None:

@@ -16,16 +16,17 @@ POLL = 0.5  # seconds
 
 
 @contextmanager
-def turn(folder: Path, side_by_side: int = 1) -> Iterator[str]:
+def turn(folder: Path, side_by_side: int = 1, what: str = "training") -> Iterator[str]:
     """Hold one of ``side_by_side`` places of this machine for the block; wait for one; yield its name.
 
-    The kernel frees a place however its holder ends. Places are files in the checkout's .runs, named
-    after the host, so that machines which share the checkout do not wait for one another.
+    ``what`` is done there: those who do other things do not wait for one another. The kernel frees a
+    place however its holder ends. Places are files in the checkout's .runs, named after the host, so
+    that machines which share the checkout do not wait for one another.
     """
     place = folder / RUNS / "turns"
     with naming(place):
         place.mkdir(parents=True, exist_ok=True)
-    paths = [place / f"{platform.node() or 'host'}-{number}.lock" for number in range(side_by_side)]
+    paths = [place / f"{what}-{platform.node() or 'host'}-{number}.lock" for number in range(side_by_side)]
     found = _take(paths)
     if found is None:
         logs.logger().info("waits its turn: %s at work here", _holders(paths))

@@ -151,7 +151,7 @@ def write_deployments(
 def served(model: Model, service: Service, *arguments: str, **extra: str) -> Iterator[subprocess.Popen[str]]:
     """Have `flows.serve` run for the block; kill whatever of it is left."""
     command = [sys.executable, "-m", "flows.serve", "--reports-port", "0", *arguments]
-    with _running(command, "being served", model, service, extra) as process:
+    with _running(command, "served    ", model, service, extra) as process:
         yield process
 
 

@@ -56,8 +56,7 @@ def test_retrain_gate_promote_and_roll_back(model: Model, api: dict[str, str]) -
     assert "refused: kernel distance, semantic: 0.2 against v1.1.0's 0.05" in last(refused)
     assert "FAILS  kernel distance, semantic" in refused
     assert len(model.branches()) == 2  # a revision all the same
-    for branch in model.branches():
-        model.reproduce(branch, **api)
+    model.reproduce(branch, **api)  # the one that was promoted
 
     assert "the champion is model@v1.1.1" in last(model.promote("--rollback", **api))
     assert "the first model that was promoted" in last(model.promote("--rollback", status=1, **api))
@@ -77,6 +76,7 @@ def test_retrain_gate_promote_and_roll_back(model: Model, api: dict[str, str]) -
     assert model.leftovers() == []
 
 
+@pytest.mark.slow
 def test_what_the_gate_asks_besides(model: Model, api: dict[str, str]) -> None:
     model.promote(**api)
     assert "v1.0.0 is this very model" in last(model.promote(status=3, **api))
@@ -95,6 +95,7 @@ def test_what_the_gate_asks_besides(model: Model, api: dict[str, str]) -> None:
     assert "has no dvc.lock" in last(model.promote(status=1, **api))
 
 
+@pytest.mark.slow
 def test_nothing_new_and_new_data(model: Model, api: dict[str, str]) -> None:
     output = model.retrain("--refresh-data", "--no-gate", **api)
     assert last(output) == "nothing new: dvc.lock is the same"
@@ -108,6 +109,7 @@ def test_nothing_new_and_new_data(model: Model, api: dict[str, str]) -> None:
     assert model.git("tag") == ""
 
 
+@pytest.mark.slow
 def test_the_checkout_stays_out_of_it(model: Model, api: dict[str, str]) -> None:
     """Uncommitted changes are said and left alone; a branch that moves meanwhile is said too."""
     model.set(train__epochs=99)
@@ -136,6 +138,11 @@ def test_bad_input_is_one_line(model: Model, api: dict[str, str]) -> None:
         assert said in last(model.retrain(*arguments, status=1, **api)), arguments
     assert model.branches() == []
     assert model.leftovers() == []
+    nowhere = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    assert "PREFECT_API_URL: http://127.0.0.1:9/api: no server answers" in last(
+        model.retrain(status=1, **nowhere)
+    )
+    assert "no Prefect server is configured" in last(model.run("flows.serve", status=1))
     assert "a number above 0" in last(model.retrain("--hours", "-1", status=2))
 
 

@@ -114,7 +114,9 @@ def test_cancelled_and_resumed(model: Model, service: Service) -> None:
     assert len(model.branches()) == 1
 
 
-@pytest.mark.parametrize(("victim", "seconds"), [("flow", 30), ("serve", 30), ("both", 150)])
+@pytest.mark.parametrize(
+    ("victim", "seconds"), [("flow", 30), ("serve", 30), ("serve, SIGTERM", 30), ("both", 150)]
+)
 def test_killed(model: Model, service: Service, victim: str, seconds: float) -> None:
     """Nothing keeps training; Prefect knows within the stated time; the next run goes on from there."""
     write_deployments(model)
@@ -123,8 +125,8 @@ def test_killed(model: Model, service: Service, victim: str, seconds: float) -> 
         in_training(model)
         flow = flow_process(serve)
         if victim != "flow":
-            os.kill(serve.pid, signal.SIGKILL)
-        if victim != "serve":
+            os.kill(serve.pid, signal.SIGTERM if "SIGTERM" in victim else signal.SIGKILL)
+        if victim in ("flow", "both"):
             flow.kill()
         wait_for(lambda: not model.stages(), 20)
         assert service.wait(run, seconds) == "Crashed"
@@ -216,7 +218,8 @@ def test_a_refused_model_and_a_failed_run_notify(model: Model, service: Service)
         assert service.wait(run) == "Failed"
         assert "stage train failed: no more room" in service.run(run)["state"]["message"]
         wait_for(lambda: len(posted) > 1, 30)
-    assert "stage train failed: no more room" in posted[1]["text"]
+    assert posted[1]["text"].startswith("stage train failed: no more room")
+    assert "error: no more room" in posted[1]["text"].splitlines()
     failure = service.artifacts(run)["failure"]["data"]
     assert "    error: no more room" in failure.splitlines()
     assert len(posted) == 2

@@ -71,6 +71,7 @@ def test_eight_trials_on_threads_and_on_dask(tmp_path: Path, api: dict[str, str]
     assert again.count("there already") == 8
 
 
+@pytest.mark.slow
 def test_a_failing_trial_does_not_stop_the_others(model: Model, api: dict[str, str], tmp_path: Path) -> None:
     (model.source / "three.txt").write_text("3")
     arguments = ["train.epochs=2,3", f"data.source={model.source},{tmp_path}/nowhere", "--name", "try"]
