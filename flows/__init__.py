@@ -10,5 +10,7 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
 os.environ.update(QUIET)
-# A run tells in these seconds that it lives: see flows.automations.
+# As [tool.prefect] in pyproject.toml has it: how often a run tells that it lives (see flows.automations),
+# and how often a question to a server that is away is asked again.
 os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")
+os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "8")

@@ -19,15 +19,21 @@ from flows.server import configured
 from gan.errors import UserError
 
 BEAT = "prefect.flow-run.heartbeat"
-ENDS = [f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "Crashed")]
-SILENT = 90  # seconds: three heartbeats
+ENDS = [f"prefect.flow-run.{name}" for name in ("Completed", "Skipped", "Failed", "Cancelled", "Crashed")]
+SILENT = 300  # seconds: more than a server is away when it restarts, or it would crash what is well
+LEAST = 60
 BLOCK = "ganflow-notify"
 NOTIFIED = {"ganflow.gate.refused": "a refused model", "ganflow.run.failed": "a failed run"}
 BODY = '{"text": {{ event.payload.message | tojson }}, "event": {{ event.event | tojson }}}'
 
 
-def crash_silent_runs() -> None:
-    """Have the server call a run Crashed when its heartbeat stops: its process was killed, or its machine."""
+def crash_silent_runs(seconds: float = SILENT) -> None:
+    """Have the server call a run Crashed when its heartbeat stops: its process was killed, or its machine.
+
+    Raises UserError for too few seconds.
+    """
+    if not seconds >= LEAST:
+        raise UserError(f"--silent {seconds:g}: at least {LEAST}: a run tells every 30 s that it lives")
     trigger = EventTrigger(
         after={BEAT},
         expect={BEAT, *ENDS},
@@ -35,9 +41,9 @@ def crash_silent_runs() -> None:
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
-        within=timedelta(seconds=SILENT),
+        within=timedelta(seconds=seconds),
     )
-    told = f"no sign of life for {SILENT} s: its process was killed, or its machine"
+    told = f"no sign of life for {seconds:g} s: its process was killed, or its machine"
     action = ChangeFlowRunState(state=StateType.CRASHED, message=told)
     _ensure(Automation(name="ganflow: silent runs are crashed", trigger=trigger, actions=[action]))
 
@@ -77,7 +83,7 @@ def main() -> None:
     arguments = _arguments()
     with ending():
         configured()
-        crash_silent_runs()
+        crash_silent_runs(arguments.silent)
         if arguments.notify:
             notify(arguments.notify)
     print("the server knows them; `prefect automation ls` lists them")
@@ -85,8 +91,20 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = Parser(prog="python -m flows.automations", description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--notify", metavar="ADDRESS", help="a webhook to post failed gates and runs to")
+    options(parser)
     return parser.parse_args()
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add what `flows.serve` and this have in common."""
+    parser.add_argument("--notify", metavar="ADDRESS", help="a webhook to post failed gates and runs to")
+    parser.add_argument(
+        "--silent",
+        type=float,
+        default=SILENT,
+        metavar="SECONDS",
+        help=f"without a sign of life make a run Crashed; {SILENT}, at least {LEAST}",
+    )
 
 
 if __name__ == "__main__":

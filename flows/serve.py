@@ -84,7 +84,7 @@ def main() -> None:
         folder = places.project(".")
         url = configured()
         found = deployments.read(folder)
-        automations.crash_silent_runs()
+        automations.crash_silent_runs(arguments.silent)
         if arguments.notify:
             automations.notify(arguments.notify)
         if arguments.reports_port >= 0:
@@ -113,7 +113,7 @@ def _arguments() -> argparse.Namespace:
         metavar="N",
         help=f"of the reports; {PORT}; 0: any; -1: none",
     )
-    parser.add_argument("--notify", metavar="ADDRESS", help="a webhook to post failed gates and runs to")
+    automations.options(parser)
     return parser.parse_args()
 
 

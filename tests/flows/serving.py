@@ -22,6 +22,7 @@ from tests.flows.models import Model
 from tests.flows.storage import free_port, running
 
 POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)  # where Debian has it
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 
 
@@ -46,6 +47,7 @@ class Service:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_UI_ENABLED": str(self.ui).lower(),
         }
+        own["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = LEASES  # as pyproject.toml has it
         if self.database:
             own["PREFECT_API_DATABASE_CONNECTION_URL"] = self.database
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]

@@ -41,11 +41,18 @@ def test_advice_is_not_shown() -> None:
 def test_reason_is_the_stage_s_own_line() -> None:
     start = ["Running stage 'train':", "> python -m gan.stages.train"]
     end = "ERROR: failed to reproduce 'train': failed to run: python -m gan.stages.train, exited with 1"
-    assert read(*start, "error: no images; add some", "bye", end)[0].reason(1) == "no images; add some"
-    assert read(*start, "Traceback", "KeyError: 'x'", end)[0].reason(1) == "KeyError: 'x'"
-    assert read(*start, end)[0].reason(1) == end.removeprefix("ERROR: ")
-    assert read("ERROR: missing data")[0].reason(1) == "missing data"
-    assert read()[0].reason(9) == "dvc ended with status 9"
+    for lines, status, reason in (
+        ([*start, "error: no images; add some", "bye", end], 1, "no images; add some"),
+        ([*start, "Traceback", "KeyError: 'x'", end], 1, "KeyError: 'x'"),
+        ([*start, end], 1, end.removeprefix("ERROR: ")),
+        (["ERROR: missing data"], 1, "missing data"),
+        ([], 9, "dvc ended with status 9"),
+    ):
+        found = read(*lines)[0].failure(status, 1.5)
+        assert (found.reason, found.outcome, found.seconds, found.passing) == (reason, FAILED, 1.5, False)
+        assert found.tail == tuple(lines)
+    away = [*start, "error: no download", end.replace("with 1", "with 75")]
+    assert read(*away)[0].failure(255, 1.0).passing
 
 
 def test_failure_names_each_stage_in_one_line() -> None:
@@ -53,10 +60,11 @@ def test_failure_names_each_stage_in_one_line() -> None:
     assert str(PipelineFailed(rows)) == "stage b failed: no room (so not run: c)"
 
 
-def test_summary_names_only_what_exists(tmp_path: Path) -> None:
+def test_summary_names_only_what_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples" / "grid.png").touch()
-    text = summary([Outcome("prepare", RESTORED, 1.24), Outcome("train", NOT_RUN)], tmp_path)
+    text = summary([Outcome("prepare", RESTORED, 1.24), Outcome("train", NOT_RUN)], Path())
     assert text.splitlines() == [
         "",
         "  prepare  restored     1.2 s",

@@ -120,7 +120,7 @@ def test_cancelled_and_resumed(model: Model, service: Service) -> None:
 def test_killed(model: Model, service: Service, victim: str, seconds: float) -> None:
     """Nothing keeps training; Prefect knows within the stated time; the next run goes on from there."""
     write_deployments(model)
-    with served(model, service, TOY_TRAIN="steps 4000") as serve:
+    with served(model, service, "--silent", "75", TOY_TRAIN="steps 4000") as serve:
         run = service.begin("retrain/often", params={"train.seed": 1})
         in_training(model)
         flow = flow_process(serve)
