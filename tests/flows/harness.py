@@ -54,9 +54,12 @@ class Toy:
 
     def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
         """Start the flow; standard output and error come as one."""
-        command = [sys.executable, "-m", "flows.pipeline", *arguments]
+        return self.begin("flows.pipeline", *arguments, **extra)
+
+    def begin(self, module: str, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        """Start a command and let it run."""
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", module, *arguments],
             cwd=self.root,
             env=self.environment(**extra),
             stdout=subprocess.PIPE,

@@ -1,8 +1,6 @@
 """A throwaway project with a model to promote: our params.yaml, small stages, a comparison of its own."""
 
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,20 +64,6 @@ class Model(Experiment):
 
     def promote(self, *arguments: str, status: int = 0, **extra: str) -> str:
         return self.run("flows.promote", *arguments, status=status, **extra)
-
-    def begin(self, module: str, *arguments: str, **extra: str) -> subprocess.Popen[str]:
-        """Start a command and let it run."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=self.root,
-            env=self.environment(**extra),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.started.append(process)
-        return process
 
     def branches(self) -> list[str]:
         return self.git("for-each-ref", "--format=%(refname:short)", "refs/heads/retrain").split()
