@@ -21,6 +21,9 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], Field(strict=False)]  # YAML has lists, and these would not be frozen
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Section(BaseModel):
@@ -32,14 +35,19 @@ class Section(BaseModel):
 class Data(Section):
     """Where images come from and what shape they are brought to."""
 
-    source: Annotated[str, Field(min_length=1)]
+    source: Text
+    mirrors: Texts
+    sha256: Sha256 | None
     image_size: Literal[32, 64, 128]
     channels: Literal["auto", 1, 3]
     fit: Literal["center_crop", "pad", "stretch"]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
+    near_duplicates: Annotated[int, Field(ge=0, le=8)] | None
     max_files: Count
     max_file_bytes: Count
+    max_bytes: Count
+    max_ratio: Annotated[float, Field(ge=1)]
     max_pixels: Count
 
 
@@ -49,9 +57,16 @@ class Validate(Section):
     min_images: Count
     min_decodable: Fraction
     max_leaked: Fraction
+    max_near_leaked: Fraction
     max_duplicates: Fraction
+    max_near_duplicates: Fraction
+    classes: Texts | None
     min_class_balance: Fraction
     min_pixel_std: Annotated[float, Field(ge=0, le=127.5)]
+    min_entropy: Annotated[float, Field(ge=0, le=8)]
+    reference: Text | None
+    max_drift: Fraction
+    data_docs: bool
 
 
 # The table of objectives: each is the function of this name in gan/training/objectives.py.
@@ -116,7 +131,7 @@ class Train(Section):
     log_every: Count
     checkpoint_seconds: NotNegative
     on_divergence: Literal["stop", "rollback"]
-    init_from: Annotated[str, Field(min_length=1)] | None
+    init_from: Text | None
     device: Literal["auto", "cpu", "cuda"]
     devices: Annotated[int, Field(ge=1, le=1024)]
     precision: Literal["auto", "fp32", "bf16"]
@@ -179,6 +194,7 @@ class Sample(Section):
     grid_size: Annotated[int, Field(ge=2, le=32)]
     pngs: Annotated[int, Field(ge=0)]
     interpolations: Count
+    frames: Annotated[int, Field(ge=2)]
     truncation: Positive | None
     seed: Seed
 
@@ -186,6 +202,10 @@ class Sample(Section):
 class Evaluate(Section):
     """The comparison of samples with held-out images."""
 
+    features: Literal["extractor", "inception", "dinov2"]
+    weights: Text | None
+    weights_sha256: Sha256 | None
+    max_images: Annotated[int, Field(ge=16)]
     nearest_k: Count
     seed: Seed
 
