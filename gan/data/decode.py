@@ -1,4 +1,4 @@
-"""One image file to pixels of one shape. Imports numpy and Pillow only: worker processes import it.
+"""One image file to pixels of one shape. Imports numpy and decoders only: worker processes import it.
 
 Pixels come out as uint8 (1, S, S) where red, green and blue are equal, else (3, S, S). An image
 that already has the right size comes through bit-equal to a direct decode.
@@ -9,6 +9,7 @@ import io
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,12 +18,24 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from gan.data.members import Unreadable
-from gan.data.names import HEAD, has_image_magic
-from gan.data.pixels import flatten, to_shape
+from gan.data.names import HEAD, has_image_magic, is_heif
+from gan.data.pixels import flatten, reduced_luma, to_shape
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+try:
+    import simplejpeg
+except ImportError:  # Pillow decodes the same pixels, more slowly
+    simplejpeg = None
+try:
+    import pillow_heif
+except ImportError:  # then such photos are refused, by name
+    pillow_heif = None
+else:
+    pillow_heif.register_heif_opener(thumbnails=False)
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
 SMALLEST = 4  # pixels a side; less is an icon or a tracking pixel
 _ORIENTATION = 0x0112  # the EXIF tag
+_NOT_PLAIN = (b"Exif\0", b"MPF\0", b"Orientation")  # of a JPEG that may have to be turned, or holds several
 
 Pixels = NDArray[np.uint8]
 Facts = dict[str, Any]  # columns of the manifest
@@ -49,39 +62,47 @@ class Item:
     label: str | None = None
 
 
-def prepare_image(content: bytes | Pixels, shape: Shape) -> tuple[Pixels, Facts]:
-    """Bring a file's bytes, or an array (H, W) or (H, W, 3), to ``shape``; give the manifest's facts too.
+def prepare_image(content: bytes | Pixels, shape: Shape, facts: Facts) -> tuple[Pixels, Pixels | None]:
+    """Bring a file's bytes, or an array (H, W) or (H, W, 3), to ``shape``.
 
-    Raises Unreadable with the reason to refuse it. Facts: sha256 (of the file's or array's bytes),
-    bytes, width, height, mode, format, note, pixels_sha256, mean, std (of the pixels given back).
+    Returns its pixels and, unless these are the whole image, the upright image's grey, reduced
+    (`reduced_luma`). Adds to ``facts`` as far as it gets: sha256 (of the file's or array's bytes),
+    bytes, width, height, mode, format, note. Raises Unreadable with the reason to refuse it.
     """
-    facts = file_facts(content)
+    raw = content if isinstance(content, bytes) else content.tobytes()
+    facts |= {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
     if isinstance(content, bytes):
-        image = _decode(content, shape, facts)
+        image = _plain_jpeg(content, shape, facts) or _decode(content, shape, facts)
     else:
         image = Image.fromarray(content)
         facts |= {"width": image.width, "height": image.height, "mode": image.mode, "format": "array"}
     pixels = to_shape(image, shape.size, shape.fit, shape.grey)
-    facts["pixels_sha256"] = hashlib.sha256(pixels.tobytes()).hexdigest()
-    facts["mean"] = round(float(pixels.mean()), 4)
-    facts["std"] = round(float(pixels.std()), 4)
-    return pixels, facts
+    return pixels, None if image.size == (shape.size, shape.size) else reduced_luma(image)
 
 
-def file_facts(content: bytes | Pixels) -> Facts:
-    """Return what is known of any file, one that cannot be decoded too: sha256, bytes."""
-    raw = content if isinstance(content, bytes) else content.tobytes()
-    return {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
+def _plain_jpeg(content: bytes, shape: Shape, facts: Facts) -> Image.Image | None:
+    """Return a small JPEG that needs nothing but decoding, or None; the pixels are those of Pillow."""
+    if simplejpeg is None or content[:3] != b"\xff\xd8\xff" or any(mark in content for mark in _NOT_PLAIN):
+        return None
+    with suppress(ValueError):  # anything unusual is for Pillow to judge
+        height, width, space, _ = simplejpeg.decode_jpeg_header(content)
+        if SMALLEST <= min(width, height) < 4 * shape.size and width * height <= shape.max_pixels:
+            mode = {"Gray": "L", "YCbCr": "RGB"}[space] if space in ("Gray", "YCbCr") else None
+            if mode:
+                pixels = simplejpeg.decode_jpeg(content, "GRAY" if mode == "L" else "RGB")
+                facts |= {"width": width, "height": height, "mode": mode, "format": "JPEG"}
+                return Image.fromarray(pixels[..., 0] if mode == "L" else pixels)
+    return None
 
 
 def _decode(content: bytes, shape: Shape, facts: Facts) -> Image.Image:
     """Return an "L" or "RGB" image, upright and opaque, filling in ``facts``. Raises Unreadable."""
     if not content:
         raise Unreadable("empty file")
-    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif"):
-        raise Unreadable("HEIC or AVIF, convert it to JPEG")
     if not has_image_magic(content[:HEAD]):
         raise Unreadable("not an image")
+    if is_heif(content[:HEAD]) and content[8:12] != b"avif" and pillow_heif is None:
+        raise Unreadable("HEIC, convert it to JPEG or install pillow-heif")
     Image.MAX_IMAGE_PIXELS = shape.max_pixels  # for frames within a file; the file is checked below
     try:
         with warnings.catch_warnings():
@@ -110,7 +131,10 @@ def _load(content: bytes, shape: Shape, facts: Facts) -> Image.Image:
             raise Unreadable("too many pixels")
         if min(image.size) < SMALLEST:
             raise Unreadable("too small")
-        turned = _is_turned(image) if image.format == "TIFF" else False  # these are turned while loading
+        # These are turned while loading, those of phones by their decoder.
+        turned = (
+            _is_turned(image) if image.format == "TIFF" else image.info.get("original_orientation", 1) != 1
+        )
         if min(image.size) >= 4 * shape.size:
             image.draft(image.mode, (2 * shape.size, 2 * shape.size))  # large JPEGs: decode fewer pixels
         image.load()

@@ -1,6 +1,6 @@
 """The manifest: a row for every image of the source, the refused ones too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -8,8 +8,8 @@ import pandas as pd
 
 from gan.errors import UserError
 
-# index counts within the split's array; sha256 is of the file's (or packed array's) bytes,
-# pixels_sha256, mean and std of the prepared pixels; width to format are the source's.
+# index counts within the split's array; sha256 is of the file's (or packed array's) bytes; bytes
+# to format, and dhash, are of the source image; pixels_sha256 and mean to entropy of the prepared pixels.
 COLUMNS = {
     "path": "string",
     "split": "string",  # train | test
@@ -17,6 +17,8 @@ COLUMNS = {
     "index": "Int64",
     "sha256": "string",
     "pixels_sha256": "string",
+    "dhash": "string",  # 16 hexadecimal digits: difference hash of the upright image
+    "near_group": "Int64",  # number of a group of images that (nearly) repeat one another; null: alone
     "bytes": "Int64",
     "width": "Int64",
     "height": "Int64",
@@ -24,6 +26,10 @@ COLUMNS = {
     "format": "string",
     "mean": "Float64",
     "std": "Float64",
+    "min": "Int64",
+    "max": "Int64",
+    "sharpness": "Float64",  # variance of the Laplacian of the grey pixels
+    "entropy": "Float64",  # bits of the histogram of the grey pixels, 0 to 8
     "status": "string",  # ok | refused
     "reason": "string",  # of a refusal
     "note": "string",  # what was done to it beyond resizing
@@ -34,15 +40,16 @@ _FLUSH_ROWS = 8192
 class Rows:
     """Rows gathered into columns as they come: a few hundred bytes a row."""
 
-    def __init__(self, columns: Mapping[str, str]) -> None:
-        self.columns = columns
-        self.rows: list[Mapping[str, Any]] = []
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.frames: list[pd.DataFrame] = []
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Append one row; columns it lacks are null."""
-        self.rows.append(row)
-        if len(self.rows) == _FLUSH_ROWS:
+    def extend(self, rows: Mapping[str, Sequence[Any]]) -> None:
+        """Append rows, given by columns of one length; a column that is not given is null."""
+        count = len(rows["path"])
+        for name, column in self.columns.items():
+            column.extend(rows.get(name) or [None] * count)
+        if len(self.columns["path"]) >= _FLUSH_ROWS:
             self._flush()
 
     def frame(self) -> pd.DataFrame:
@@ -51,12 +58,12 @@ class Rows:
         return pd.concat(self.frames, ignore_index=True)
 
     def _flush(self) -> None:
-        columns = {
-            name: pd.array([row.get(name) for row in self.rows], dtype=dtype)  # type: ignore[call-overload]
-            for name, dtype in self.columns.items()
+        arrays = {
+            name: pd.array(column, dtype=COLUMNS[name])  # type: ignore[call-overload]
+            for name, column in self.columns.items()
         }
-        self.frames.append(pd.DataFrame(columns))
-        self.rows = []
+        self.frames.append(pd.DataFrame(arrays))
+        self.columns = {name: [] for name in COLUMNS}
 
 
 def write_manifest(frame: pd.DataFrame, file: BinaryIO) -> None:

@@ -5,11 +5,12 @@ from pathlib import PurePosixPath
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 OTHER_SUFFIXES = (".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff")
 NETPBM_SUFFIXES = (".ppm", ".pgm", ".pbm", ".pnm")
-UNREAD_SUFFIXES = (".heic", ".heif", ".avif")  # photos all the same: refused one by one, not ignored
-IMAGE_SUFFIXES = frozenset(JPEG_SUFFIXES + OTHER_SUFFIXES + NETPBM_SUFFIXES + UNREAD_SUFFIXES)
+HEIF_SUFFIXES = (".heic", ".heif", ".avif")
+IMAGE_SUFFIXES = frozenset(JPEG_SUFFIXES + OTHER_SUFFIXES + NETPBM_SUFFIXES + HEIF_SUFFIXES)
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 HEAD = 16  # first bytes that tell an image
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 _CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
 
@@ -22,8 +23,15 @@ def has_image_magic(head: bytes) -> bool:
     """Say whether a file begins as an image does; ``head`` is its first ``HEAD`` bytes."""
     if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return True
+    if is_heif(head):
+        return True
     bitmap = head[:2] == b"BM" and head[6:10] == bytes(4)  # four reserved bytes: "BMW" is no bitmap
     return bitmap or (head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace())
+
+
+def is_heif(head: bytes) -> bool:
+    """Say whether a file begins as HEIC or AVIF do."""
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
 
 
 def is_clutter(path: str) -> bool:

@@ -12,7 +12,7 @@ from gan.data.decode import Shape
 from gan.data.inventory import Inventory, read_inventory
 from gan.data.items import chunked, read_items
 from gan.data.layout import read_layout
-from gan.data.manifest import COLUMNS, Rows, count_reasons, write_manifest
+from gan.data.manifest import Rows, count_reasons, write_manifest
 from gan.data.scratch import Scratch, open_scratch
 from gan.data.splits import hold_out
 from gan.data.workers import prepare_all, worker_count
@@ -50,6 +50,7 @@ def prepare(
         channels = max(scratch.channels) if params.channels == "auto" else params.channels
         if channels == 3:
             _checksum_grey(frame, good, scratch)
+        _group(frame, good)
         published = set(frame.loc[good, "split"].dropna()) == set(HALVES)
         if not published:
             _split(frame, good, params)
@@ -69,17 +70,16 @@ def _decode(
     shape = Shape(params.image_size, params.fit, params.channels == 1, params.max_pixels)
     few = inventory.kind != "celeba" and (inventory.images or 0) <= _FEW  # packed arrays count none
     items = read_items(raw, inventory, params.max_files, params.max_file_bytes)
-    rows = Rows(COLUMNS)
+    rows = Rows()
     done = 0
     with closing(prepare_all(chunked(items), shape, 0 if few else worker_count())) as results:
         for chunk, prepared in results:
-            for item, (facts, pixels) in zip(chunk, prepared, strict=True):
-                row = {"path": item.path, "split": item.split, "label": item.label, **facts}
-                if item.refused:
-                    row |= {"status": "refused", "reason": item.refused}
-                rows.add(row)
-                if pixels:
-                    scratch.append(pixels)
+            reasons = [
+                item.refused or found for item, found in zip(chunk, prepared.columns["reason"], strict=True)
+            ]
+            given = {name: [getattr(item, name) for item in chunk] for name in ("path", "split", "label")}
+            rows.extend({**prepared.columns, **given, "reason": reasons})
+            scratch.extend(filter(None, prepared.channels), prepared.pixels)
             done += len(chunk)
             progress(done, inventory.images)
     return rows.frame()
@@ -101,6 +101,13 @@ def _checksum_grey(frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratc
         places = frame.index[good]
         checksums = scratch.grey_checksums(3)
         frame.loc[places[list(checksums)], "pixels_sha256"] = list(checksums.values())
+
+
+def _group(frame: pd.DataFrame, good: "pd.Series[bool]") -> None:
+    """Number the groups of images that repeat one another, in the order of their first images."""
+    pixels = frame.loc[good, "pixels_sha256"]
+    repeated = pixels[pixels.duplicated(keep=False)]
+    frame.loc[repeated.index, "near_group"] = pd.factorize(repeated)[0]
 
 
 def _split(frame: pd.DataFrame, good: "pd.Series[bool]", params: Data) -> None:

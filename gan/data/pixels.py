@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gan.data.members import Unreadable
+from gan.data.statistics import HASH_SIDE, grey
 
 Fit = Literal["center_crop", "pad", "stretch"]
 _RESAMPLE = Image.Resampling.BICUBIC  # antialiased when it shrinks
@@ -45,6 +46,15 @@ def _deep(image: Image.Image, file_format: str | None) -> tuple[Image.Image, str
     top = int(values.max())
     shift = 0 if top <= 255 else 8 if top <= 65535 else 23
     return Image.fromarray((values.clip(0) >> shift).astype(np.uint8)), "32-bit reduced"
+
+
+def reduced_luma(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the grey of an "L" or "RGB" image, made `HASH_SIDE` pixels a side at most by averaging."""
+    factor = -(-max(image.size) // HASH_SIDE)
+    if factor > 1:
+        image = image.reduce(factor)
+    pixels = np.asarray(image)
+    return grey(pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None])[0]
 
 
 def to_shape(image: Image.Image, size: int, fit: Fit, grey: bool) -> NDArray[np.uint8]:

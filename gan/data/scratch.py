@@ -5,7 +5,7 @@ be a bus error), and a killed process leaves nothing behind.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -29,9 +29,9 @@ class Scratch:
         """Return the number of images."""
         return len(self.channels)
 
-    def append(self, pixels: bytes) -> None:
-        """Append one image of 1 or 3 planes of size × size bytes."""
-        self.channels.append(len(pixels) // self.size**2)
+    def extend(self, channels: Iterable[int], pixels: bytes) -> None:
+        """Append images, each of 1 or 3 planes of size × size bytes."""
+        self.channels.extend(channels)
         self.file.write(pixels)
 
     def blocks(self, channels: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:

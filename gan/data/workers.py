@@ -15,35 +15,19 @@ from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
-from gan.data.decode import Facts, Item, Pixels, Shape, file_facts, prepare_image
-from gan.data.members import Unreadable
+from gan.data.chunk import Prepared, prepare_chunk
+from gan.data.decode import Item, Shape
 from gan.errors import UserError
 
 MOST_WORKERS = 8  # each may hold one image of data.max_pixels, some 12 bytes a pixel
 
 
 _Link: TypeAlias = "Connection[Any, Any]"  # generic to the type checker only
-Result = tuple[Facts, bytes]  # facts with status and reason; the pixels' bytes, empty when refused
-
-
-def prepare_chunk(contents: list[bytes | Pixels | None], shape: Shape) -> list[Result]:
-    """Prepare several images; one that cannot be is refused with its reason, never raises."""
-    results: list[Result] = []
-    for content in contents:
-        if content is None:
-            results.append(({}, b""))
-            continue
-        try:
-            pixels, facts = prepare_image(content, shape)
-            results.append(({**facts, "status": "ok", "channels": pixels.shape[0]}, pixels.tobytes()))
-        except Unreadable as reason:
-            results.append(({**file_facts(content), "status": "refused", "reason": str(reason)}, b""))
-    return results
 
 
 def prepare_all(
     chunks: Iterable[list[Item]], shape: Shape, workers: int
-) -> Generator[tuple[list[Item], list[Result]], None, None]:
+) -> Generator[tuple[list[Item], Prepared], None, None]:
     """Yield each chunk with its results, in order; ``workers`` 0 does all of it in this process.
 
     Raises UserError when a worker is killed, usually for memory.
@@ -54,7 +38,7 @@ def prepare_all(
         return
     with ExitStack() as stack:
         pool = _Pool(shape, workers, stack)
-        under_way: deque[tuple[list[Item], Future[list[Result]]]] = deque()
+        under_way: deque[tuple[list[Item], Future[Prepared]]] = deque()
         for chunk in chunks:
             under_way.append((chunk, pool.submit(chunk)))
             if len(under_way) > 2 * workers:
@@ -90,15 +74,15 @@ class _Pool:
         for process in processes:  # this is done first: the threads then wait no more
             stack.callback(process.terminate)
 
-    def submit(self, chunk: list[Item]) -> Future[list[Result]]:
+    def submit(self, chunk: list[Item]) -> Future[Prepared]:
         """Begin a chunk as soon as a worker is free."""
         return self.threads.submit(self._ask, chunk)
 
-    def _ask(self, chunk: list[Item]) -> list[Result]:
+    def _ask(self, chunk: list[Item]) -> Prepared:
         link = self.idle.get()
         try:
             link.send([item.content for item in chunk])
-            results: list[Result] = link.recv()
+            results: Prepared = link.recv()
         except (EOFError, OSError):
             raise UserError(
                 f"a decoding process was killed between {chunk[0].path} and {chunk[-1].path}, most likely "
