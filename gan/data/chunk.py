@@ -8,7 +8,7 @@ import numpy as np
 
 from gan.data.decode import Facts, Pixels, Shape, prepare_image
 from gan.data.members import Unreadable
-from gan.data.statistics import difference_hash, grey, statistics
+from gan.data.statistics import difference_hash, grey, statistics, thumbnails
 
 # Columns of the manifest that are known of an image by itself.
 COLUMNS = (
@@ -23,6 +23,7 @@ class Prepared(NamedTuple):
     columns: dict[str, list[Any]]  # of the manifest
     channels: list[int]  # 1 or 3; 0: refused
     pixels: bytes  # of those not refused, one after the other
+    thumbnails: bytes  # likewise, SIDE × SIDE each
 
 
 def prepare_chunk(contents: Sequence[bytes | Pixels | None], shape: Shape) -> Prepared:
@@ -40,20 +41,26 @@ def prepare_chunk(contents: Sequence[bytes | Pixels | None], shape: Shape) -> Pr
             images[place], lumas[place] = prepare_image(content, shape, row)
         except Unreadable as reason:
             row |= {"status": "refused", "reason": str(reason) or None}
-    _measure(images, lumas, rows)
+    small = _measure(images, lumas, rows)
     _hash(lumas, rows)
     good = [image for image in images if image is not None]
     columns = {name: [row.get(name) for row in rows] for name in COLUMNS}
     channels = [0 if image is None else image.shape[0] for image in images]
-    return Prepared(columns, channels, b"".join(image.tobytes() for image in good))
+    return Prepared(columns, channels, b"".join(map(bytes, good)), b"".join(filter(None, small)))
 
 
-def _measure(images: list[Pixels | None], lumas: list[Pixels | None], rows: list[Facts]) -> None:
-    """Fill in the statistics, and the grey of images that were not resized; refuse blank ones."""
+def _measure(
+    images: list[Pixels | None], lumas: list[Pixels | None], rows: list[Facts]
+) -> list[bytes | None]:
+    """Fill in the statistics, and the grey of images that were not resized; refuse blank ones.
+
+    Returns the thumbnails of the others.
+    """
+    small: list[bytes | None] = [None] * len(rows)
     for places in _alike(images):
         stack = np.stack([image for image in (images[place] for place in places) if image is not None])
         luma = grey(stack)
-        found = statistics(stack, luma)
+        found, tiny = statistics(stack, luma), thumbnails(luma)
         blank = (stack == stack[:, :, :1, :1]).all((1, 2, 3))
         for number, place in enumerate(places):
             row = rows[place]
@@ -61,10 +68,12 @@ def _measure(images: list[Pixels | None], lumas: list[Pixels | None], rows: list
                 row |= {"status": "refused", "reason": "blank"}
                 images[place] = lumas[place] = None
                 continue
+            small[place] = tiny[number].tobytes()
             row["pixels_sha256"] = hashlib.sha256(stack[number].tobytes()).hexdigest()
             row |= {name: values[number] for name, values in found.items()}
             if lumas[place] is None:
                 lumas[place] = luma[number]
+    return small
 
 
 def _hash(lumas: list[Pixels | None], rows: list[Facts]) -> None:

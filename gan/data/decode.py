@@ -35,6 +35,7 @@ else:
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
 SMALLEST = 4  # pixels a side; less is an icon or a tracking pixel
 _ORIENTATION = 0x0112  # the EXIF tag
+_TURNS = range(2, 9)  # its values but for "upright"
 _NOT_PLAIN = (b"Exif\0", b"MPF\0", b"Orientation")  # of a JPEG that may have to be turned, or holds several
 
 Pixels = NDArray[np.uint8]
@@ -131,10 +132,10 @@ def _load(content: bytes, shape: Shape, facts: Facts) -> Image.Image:
             raise Unreadable("too many pixels")
         if min(image.size) < SMALLEST:
             raise Unreadable("too small")
-        # These are turned while loading, those of phones by their decoder.
-        turned = (
-            _is_turned(image) if image.format == "TIFF" else image.info.get("original_orientation", 1) != 1
-        )
+        # These are turned while loading: phones' photos by their decoder, TIFFs by Pillow.
+        turned = image.info.get("original_orientation") in _TURNS
+        if image.format == "TIFF":
+            turned = _is_turned(image)
         if min(image.size) >= 4 * shape.size:
             image.draft(image.mode, (2 * shape.size, 2 * shape.size))  # large JPEGs: decode fewer pixels
         image.load()
@@ -154,7 +155,7 @@ def _load(content: bytes, shape: Shape, facts: Facts) -> Image.Image:
 
 def _is_turned(image: Image.Image) -> bool:
     try:
-        return image.getexif().get(_ORIENTATION) in range(2, 9)
+        return image.getexif().get(_ORIENTATION) in _TURNS
     except Exception:  # a broken EXIF block says nothing about the pixels
         return False
 

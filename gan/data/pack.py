@@ -13,8 +13,10 @@ from gan.data.inventory import Inventory, read_inventory
 from gan.data.items import chunked, read_items
 from gan.data.layout import read_layout
 from gan.data.manifest import Rows, count_reasons, write_manifest
+from gan.data.near import groups, near_pairs
 from gan.data.scratch import Scratch, open_scratch
 from gan.data.splits import hold_out
+from gan.data.statistics import SIDE
 from gan.data.workers import prepare_all, worker_count
 from gan.errors import UserError
 from gan.files import atomic_writer
@@ -50,10 +52,10 @@ def prepare(
         channels = max(scratch.channels) if params.channels == "auto" else params.channels
         if channels == 3:
             _checksum_grey(frame, good, scratch)
-        _group(frame, good)
+        keys = _group(frame, good, scratch, params.near_duplicates)
         published = set(frame.loc[good, "split"].dropna()) == set(HALVES)
         if not published:
-            _split(frame, good, params)
+            _split(frame, good, keys, params)
         frame.loc[good, "index"] = frame[good].groupby("split").cumcount().astype("Int64")
         _write(frame, good, scratch, channels, folder)
     _report(frame, good, channels, params.image_size, published, tell)
@@ -79,7 +81,7 @@ def _decode(
             ]
             given = {name: [getattr(item, name) for item in chunk] for name in ("path", "split", "label")}
             rows.extend({**prepared.columns, **given, "reason": reasons})
-            scratch.extend(filter(None, prepared.channels), prepared.pixels)
+            scratch.extend(filter(None, prepared.channels), prepared.pixels, prepared.thumbnails)
             done += len(chunk)
             progress(done, inventory.images)
     return rows.frame()
@@ -103,16 +105,30 @@ def _checksum_grey(frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratc
         frame.loc[places[list(checksums)], "pixels_sha256"] = list(checksums.values())
 
 
-def _group(frame: pd.DataFrame, good: "pd.Series[bool]") -> None:
-    """Number the groups of images that repeat one another, in the order of their first images."""
+def _group(frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch, bits: int | None) -> list[str]:
+    """Number the groups of images that (nearly) repeat one another, in the order of their first images.
+
+    Returns for each image that is good the least checksum of its group.
+    """
     pixels = frame.loc[good, "pixels_sha256"]
-    repeated = pixels[pixels.duplicated(keep=False)]
+    numbers, checksums = pd.factorize(pixels)
+    first = np.arange(len(checksums))
+    if bits is not None:
+        once = (~pixels.duplicated()).to_numpy()
+        hashes = np.array([int(digits, 16) for digits in frame.loc[good, "dhash"][once]], np.uint64)
+        thumbnails = np.frombuffer(scratch.thumbnails, np.uint8).reshape(-1, SIDE, SIDE)[once]
+        first = groups(len(hashes), near_pairs(hashes, thumbnails, bits))
+    of_image = pd.Series(first[numbers], pixels.index)
+    repeated = of_image[of_image.duplicated(keep=False)]
     frame.loc[repeated.index, "near_group"] = pd.factorize(repeated)[0]
+    least = pd.Series(checksums.to_numpy(str)).groupby(first).min()
+    return [str(key) for key in least.loc[of_image]]
 
 
-def _split(frame: pd.DataFrame, good: "pd.Series[bool]", params: Data) -> None:
+def _split(frame: pd.DataFrame, good: "pd.Series[bool]", keys: list[str], params: Data) -> None:
     labels = [None if pd.isna(label) else str(label) for label in frame.loc[good, "label"]]
-    halves = hold_out(frame.loc[good, "pixels_sha256"].tolist(), labels, params.test_fraction, params.seed)
+    pixels = frame.loc[good, "pixels_sha256"].tolist()
+    halves = hold_out(pixels, keys, labels, params.test_fraction, params.seed)
     frame["split"] = pd.array([None] * len(frame), dtype="string")
     frame.loc[good, "split"] = halves
 

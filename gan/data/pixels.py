@@ -54,7 +54,10 @@ def reduced_luma(image: Image.Image) -> NDArray[np.uint8]:
     if factor > 1:
         image = image.reduce(factor)
     pixels = np.asarray(image)
-    return grey(pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None])[0]
+    luma: NDArray[np.uint8] = grey(
+        pixels[None, None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)[None]
+    )[0]
+    return luma
 
 
 def to_shape(image: Image.Image, size: int, fit: Fit, grey: bool) -> NDArray[np.uint8]:

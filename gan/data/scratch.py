@@ -24,13 +24,15 @@ class Scratch:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.file, self.size = file, size
         self.channels = bytearray()
+        self.thumbnails = bytearray()
 
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.channels)
 
-    def extend(self, channels: Iterable[int], pixels: bytes) -> None:
-        """Append images, each of 1 or 3 planes of size × size bytes."""
+    def extend(self, channels: Iterable[int], pixels: bytes, thumbnails: bytes) -> None:
+        """Append images, each of 1 or 3 planes of size × size bytes; thumbnails stay in memory."""
+        self.thumbnails += thumbnails
         self.channels.extend(channels)
         self.file.write(pixels)
 

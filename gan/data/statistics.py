@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 
 HASH_SIDE = 256  # pixels: an image is made no larger than this before it is hashed
+SIDE = 16  # pixels of a thumbnail
 _ROWS, _COLUMNS = 8, 9  # cells of the difference hash
 
 
@@ -58,7 +59,15 @@ def _entropy(luma: Pixels) -> NDArray[np.float64]:
     places = flat + 256 * np.arange(count, dtype=np.int32)[:, None]
     histogram = np.bincount(places.ravel(), minlength=256 * count).reshape(count, 256)
     size = flat.shape[1]
-    return np.log2(size) - (histogram * np.log2(np.maximum(histogram, 1))).sum(1) / size
+    bits: NDArray[np.float64] = np.log2(size) - (histogram * np.log2(np.maximum(histogram, 1))).sum(1) / size
+    return bits
+
+
+def thumbnails(luma: Pixels) -> Pixels:
+    """Return the means of SIDE × SIDE cells of uint8 (N, S, S); S is a multiple of SIDE."""
+    step = luma.shape[1] // SIDE
+    total = luma.reshape(len(luma), SIDE, step, SIDE, step).sum((2, 4), dtype=np.uint32)
+    return ((total + step * step // 2) // (step * step)).astype(np.uint8)
 
 
 def difference_hash(luma: Pixels) -> NDArray[np.uint64]:

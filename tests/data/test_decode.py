@@ -20,7 +20,7 @@ RIGHT = (32, 32)
 def prepare(content, **changes):
     """Return the pixels and the manifest's columns of one image. Raises Unreadable when it is refused."""
     shape = Shape(**{**vars(SHAPE), **changes})
-    columns, channels, pixels = prepare_chunk([content], shape)
+    columns, channels, pixels, _ = prepare_chunk([content], shape)
     facts = {name: column[0] for name, column in columns.items()}
     if facts["status"] == "refused":
         raise Unreadable(facts["reason"])

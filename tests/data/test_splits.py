@@ -1,7 +1,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan.data.splits import hold_out
+from gan.data import splits
+
+
+def hold_out(pixels, labels, fraction, seed):
+    return splits.hold_out(pixels, pixels, labels, fraction, seed)
+
 
 pairs = st.lists(st.tuples(st.integers(0, 30).map(str), st.sampled_from(["a", "b"])), max_size=60)
 
@@ -34,3 +39,25 @@ def test_another_seed_holds_out_others():
 
 def test_one_image_trains():
     assert hold_out(["x", "x"], [None, None], 0.5, 0) == ["train", "train"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 8).map(str), min_size=2, max_size=80), st.floats(0.01, 0.99))
+def test_groups_stay_together_and_the_share_is_kept_as_far_as_they_allow(groups, fraction):
+    pixels = [str(i) for i in range(len(groups))]
+    halves = splits.hold_out(pixels, groups, [None] * len(groups), fraction, 0)
+    assert len(set(zip(groups, halves, strict=True))) == len(set(groups))
+    held = halves.count("test")
+    if len(set(groups)) == 1:
+        assert held == 0
+    elif held > max(1, round(fraction * len(groups))):  # every group is larger than that
+        assert held == min(map(groups.count, groups))
+    else:
+        assert 1 <= held < len(groups)
+
+
+def test_a_large_group_does_not_fill_the_test_half():
+    groups = ["big"] * 60 + [str(i) for i in range(40)]
+    for seed in range(20):
+        halves = splits.hold_out([str(i) for i in range(100)], groups, [None] * 100, 0.2, seed)
+        assert halves.count("test") == 20 and halves[0] == "train"
