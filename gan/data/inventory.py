@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gan.data.archives import members
 from gan.data.members import Member
-from gan.data.names import ARCHIVE_SUFFIXES, has_image_name, is_clutter
+from gan.data.names import ARCHIVE_SUFFIXES, has_image_name
 from gan.data.sources import SOURCES, Kind
 from gan.errors import UserError
 from gan.files import read_json, sha256_file, write_json
@@ -23,7 +22,7 @@ class Inventory:
 
     source: str
     kind: Kind
-    licence: str | None
+    licence: str | None  # a known set's, or what a file in the source says, quoted
     images: int | None  # files that look like images; None for sets packed in arrays
     other_files: int | None
     files: list[dict[str, Any]]  # path under files/, bytes, sha256, origin; sorted by path
@@ -34,24 +33,38 @@ class Inventory:
         return [str(file["path"]) for file in self.files]
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What a look into a source's files found."""
+
+    images: int | None = None  # as in the inventory
+    other_files: int | None = None
+    licence: str | None = None
+    entries: dict[str, str] | None = None  # of an archive: path, and what changes when the file does
+
+
 def take_inventory(
-    raw: Path, source: str, kind: Kind, origins: Mapping[str, str], skipped: Mapping[str, str]
+    raw: Path,
+    source: str,
+    kind: Kind,
+    origins: Mapping[str, str],
+    skipped: Mapping[str, str],
+    contents: Contents,
 ) -> Inventory:
-    """Check and record what lies under ``raw/files``; write and return the inventory.
+    """Record what lies under ``raw/files``; write and return the inventory.
 
     ``origins`` maps each relative path to where it came from. Raises UserError when there is no
-    image in it, or its archive is damaged, unsafe or needs a password.
+    image in it.
     """
-    images, others = _count(raw / FILES, kind, sorted(origins))
-    if images == 0:
+    if contents.images == 0:
         raise UserError(f"data.source: {source}: {_no_image(list(origins))}")
     files = [
         {"path": path, "bytes": place.stat().st_size, "sha256": sha256_file(place), "origin": origins[path]}
         for path, place in ((path, raw / FILES / path) for path in sorted(origins))
     ]
     left_out = [{"path": path, "reason": reason} for path, reason in sorted(skipped.items())]
-    licence = SOURCES[source].licence if source in SOURCES else None
-    inventory = Inventory(source, kind, licence, images, others, files, left_out)
+    licence = SOURCES[source].licence if source in SOURCES else contents.licence
+    inventory = Inventory(source, kind, licence, contents.images, contents.other_files, files, left_out)
     write_json(raw / INVENTORY, asdict(inventory))
     return inventory
 
@@ -75,16 +88,6 @@ def folder_members(folder: Path, paths: list[str]) -> list[Member]:
         return Member(path, place.stat().st_size, lambda: open(place, "rb"))
 
     return [member(path) for path in paths]
-
-
-def _count(files: Path, kind: Kind, paths: list[str]) -> tuple[int | None, int | None]:
-    if kind not in ("archive", "folder"):
-        return None, None
-    found = members(files / paths[0]) if kind == "archive" else folder_members(files, paths)
-    counts = [0, 0]
-    for member in found:
-        counts[not is_clutter(member.path) and member.is_image()] += 1
-    return counts[True], counts[False]
 
 
 def _no_image(paths: list[str]) -> str:

@@ -1,22 +1,36 @@
-"""What every download shares: bounded waiting, no secrets in messages, one line for any failure."""
+"""What every download shares: bounded waiting, trying again, no secrets shown, one line for any failure."""
 
 import errno
 import re
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from gan.errors import Unreachable, UserError
+from gan.files import naming
+from gan.stage import say
 
 SOCKET_SECONDS = 30.0  # a server silent for so long is given up
 STALL_SECONDS = 90.0  # so is any download whose files have not grown, whatever library waits
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO}
-_CLIENTS = {"aiohttp", "botocore", "asyncssh"}  # their errors are no OSErrors
+ATTEMPTS = 4  # in a row that bring nothing new, at one address
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds between them, doubled each time; a server may ask for more
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # no server's
+_CLIENTS = {"aiohttp", "botocore", "asyncssh", "urllib3"}  # their errors are no OSErrors
+# Among them, those that no waiting mends: wrong keys, an unknown host, a certificate that is not trusted.
+_FINAL = re.compile(
+    r"PermissionDenied|HostKey|Credential|KeyImport|ParamValidation|CERTIFICATE_VERIFY_FAILED"
+)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
+
+T = TypeVar("T")
 
 
 def is_address(source: str) -> bool:
@@ -34,38 +48,108 @@ def shown(text: str) -> str:
     return _ADDRESS.sub(clean, text)
 
 
-@contextmanager
-def downloading(source: str, address: str, advice: str, folder: Path) -> Iterator[None]:
-    """Bound the waiting in the block, and turn whatever it raises into the user's one line.
+@dataclass(frozen=True)
+class Place:
+    """Where something is downloaded from and to, as the user's one line about it has them.
 
-    ``folder`` is where the download grows. A full or read-only disk stays an OSError.
+    ``source`` is the param's value, ``address`` the place that is asked, ``advice`` what to do if
+    it fails, ``folder`` where the download grows, and ``silent`` the hosts that were given up, which
+    are asked once more for each further file and not again.
     """
+
+    source: str
+    address: str
+    advice: str
+    folder: Path
+    silent: set[str] = field(default_factory=set)
+
+    def failure(self, why: str, kind: type[UserError] = UserError) -> UserError:
+        """Return the error that says why nothing came from here."""
+        name = f"{self.source}: " if self.source != self.address else ""
+        return kind(
+            f"data.source: {name}no download from {shown(self.address)} ({shown(why)}); {self.advice}"
+        )
+
+
+def download(place: Place, attempt: Callable[[], T], reached: Callable[[], int] = lambda: 0) -> T:
+    """Return what ``attempt`` returns, trying again after what may pass by itself.
+
+    ``reached`` tells how many bytes are there: attempts that bring more than ever before do not
+    count. Between two is a wait that doubles, of random length, so that a server's clients do not
+    all come back at once. Raises UserError, or Unreachable where trying later may help; an OSError
+    of our own disk stays one.
+    """
+    best, failures = reached(), 0
+    while True:
+        try:
+            with _bounded(place.folder):
+                return attempt()
+        except UserError:
+            raise
+        except Exception as error:  # each file system and downloader has exceptions of its own
+            if _of_our_disk(error, place.folder):
+                with naming(place.folder):
+                    raise
+            why = f"{type(error).__name__}: {error}".rstrip(": ")[:200]
+            if not may_pass(error):
+                raise place.failure(why) from error
+            failures = 1 if reached() > best else failures + 1
+            best = max(best, reached())
+            host = urlsplit(place.address).netloc
+            if failures == ATTEMPTS or host in place.silent:
+                place.silent.add(host)
+                raise place.failure(why, Unreachable) from error
+            wait = _wait(error, failures)
+            say("download", f"{shown(place.address)}: {shown(why)}; trying again in {wait:.0f} s")
+        time.sleep(wait)
+
+
+def _of_our_disk(error: Exception, folder: Path) -> bool:
+    if not isinstance(error, OSError):
+        return False
+    return error.errno in _DISK or Path(str(error.filename)).is_relative_to(folder)
+
+
+def may_pass(error: Exception) -> bool:
+    """Say whether an error is one of the line or the server, and not of what was asked for."""
+    status = _status(error)
+    if status is not None:
+        return status >= 500 or status in (408, 425, 429)  # time-out, too early, too many requests
+    if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, ValueError)):
+        return False
+    if _FINAL.search(f"{type(error).__name__}: {error}"):
+        return False
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _CLIENTS
+
+
+def _status(error: Exception) -> int | None:
+    """Return the HTTP status that an error carries, if any."""
+    for holder in (getattr(error, "response", None), error):  # requests' errors; aiohttp's and urllib's
+        for name in ("status_code", "status", "code"):
+            if isinstance(status := getattr(holder, name, None), int):
+                return status
+    return None
+
+
+def _wait(error: Exception, failures: int) -> float:
+    """Return the seconds to wait after so many failures in a row."""
+    wait: float = FIRST_WAIT * 2 ** (failures - 1) * SystemRandom().uniform(0.5, 1.5)
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    with suppress(ValueError):  # it may also be a date, which few servers send
+        wait = max(wait, float(str(headers.get("Retry-After"))))
+    return min(wait, LONGEST_WAIT)
+
+
+@contextmanager
+def _bounded(folder: Path) -> Iterator[None]:
+    """Bound the waiting in the block, whatever library waits."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SOCKET_SECONDS)
     try:
         with _no_stall(folder):
             yield
-    except UserError:
-        raise
-    except Exception as error:  # each file system and downloader has exceptions of its own
-        if isinstance(error, OSError) and error.errno in _DISK:
-            raise
-        why = shown(f"{type(error).__name__}: {error}".rstrip(": "))[:200]
-        name = f"{source}: " if source != address else ""
-        kind = Unreachable if _may_pass(error) else UserError
-        raise kind(f"data.source: {name}no download from {shown(address)} ({why}); {advice}") from error
     finally:
         socket.setdefaulttimeout(before)
-
-
-def _may_pass(error: Exception) -> bool:
-    """Say whether an error is one of the line or the server, and not of what was asked for."""
-    status = getattr(error, "status", getattr(error, "code", None))  # aiohttp's, urllib's
-    if isinstance(status, int):
-        return status >= 500 or status in (408, 429)  # time-out, too many requests
-    if isinstance(error, (FileNotFoundError, PermissionError)):
-        return False
-    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _CLIENTS
 
 
 @contextmanager

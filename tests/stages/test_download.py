@@ -18,6 +18,13 @@ from tests.data.images import archive, encoded, files, folder, picture, tar_with
 from tests.stages.project import Project
 
 
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """Where downloads grow in tests that call `fetch` here, and short waits between their attempts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gan.data.network.FIRST_WAIT", 0.01)
+
+
 def inventory(project):
     return json.loads((project.path / "data" / "raw" / "inventory.json").read_text())
 

@@ -1,0 +1,80 @@
+"""A look into what a source gave: how many images, under what licence, and what an archive lists."""
+
+import posixpath
+import re
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from gan.data.archives import members
+from gan.data.inventory import Contents, folder_members
+from gan.data.members import Member, Unreadable
+from gan.data.names import is_clutter, printable
+from gan.data.sources import Kind
+
+_LISTED = 100_000  # entries of an archive that are told apart when it changed; beyond, it is one file
+_LICENCE = re.compile(r"(licen[sc]e|copying)([.-].*)?", re.IGNORECASE)
+_README = re.compile(r"readme([.-].*)?", re.IGNORECASE)
+_TEXT_BYTES = 100_000  # longest licence or readme that is read
+_ID = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
+_SPDX = re.compile(rf"SPDX-License-Identifier:[ \t]*({_ID}(?: (?:AND|OR|WITH) {_ID})*)")
+
+
+def look_into(files: Path, kind: Kind, paths: list[str]) -> Contents:
+    """Look into the files ``paths`` of the folder ``files``. Each is read in passing, none is unpacked.
+
+    Raises UserError when an archive is damaged, unsafe or needs a password.
+    """
+    if kind not in ("archive", "folder"):
+        return Contents()
+    if kind == "folder":
+        return _look(folder_members(files, paths), {})
+    archive = files / paths[0]
+    return _look(members(archive), _crcs(archive))
+
+
+def _look(found: Iterable[Member], crcs: dict[str, str]) -> Contents:
+    counts = [0, 0]
+    licences: list[
+        tuple[int, bool, str, str]
+    ] = []  # how deep, no licence file but a readme, path, what it says
+    entries: dict[str, str] | None = {}
+    for member in found:
+        image = not is_clutter(member.path) and member.is_image()
+        counts[image] += 1
+        if entries is not None:
+            entries[member.path] = f"{member.size} {crcs.get(member.path, '')}".rstrip()
+            entries = entries if len(entries) <= _LISTED else None
+        if not image and (said := _licence(member)):
+            name = PurePosixPath(member.path)
+            licences.append((len(name.parts), _README.fullmatch(name.name) is not None, member.path, said))
+    return Contents(counts[True], counts[False], min(licences)[3] if licences else None, entries)
+
+
+def _licence(member: Member) -> str | None:
+    """Return the SPDX identifier that a licence file or readme states, or that there is such a file."""
+    name = PurePosixPath(member.path).name
+    licence = _LICENCE.fullmatch(name) is not None
+    if is_clutter(member.path) or not (licence or _README.fullmatch(name)):
+        return None
+    try:
+        text = member.content(_TEXT_BYTES).decode(errors="replace")
+    except Unreadable:
+        text = ""
+    if stated := _SPDX.search(text):
+        return f"{stated[1]} (as {member.path} says)"
+    return f"see {member.path}" if licence else None
+
+
+def _crcs(archive: Path) -> dict[str, str]:
+    """Return the checksums that a zip's own table has; a tar has none."""
+    if not zipfile.is_zipfile(archive):
+        return {}
+    try:
+        with zipfile.ZipFile(archive) as table:
+            infos = table.infolist()[: _LISTED + 1]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # `members` says what is wrong
+        return {}
+    return {
+        printable(posixpath.normpath(info.filename.replace("\\", "/"))): f"{info.CRC:08x}" for info in infos
+    }

@@ -1,0 +1,25 @@
+"""How far a download is, in whole kilobytes or megabytes."""
+
+from gan.stage import Progress
+
+_SMALL = 10_000_000  # bytes up to which kilobytes are counted
+
+
+class Meter:
+    """Tells on stderr how far one file is: a line redrawn on a terminal, now and then a line elsewhere."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._progress: Progress | None = None
+        self._told = -1
+
+    def update(self, done: int, total: int | None) -> None:
+        """Say that ``done`` bytes of ``total``, if that is known, are here."""
+        unit = 1000 if total is not None and total < _SMALL else 1_000_000
+        if self._progress is None:
+            whole = None if total is None else -(-total // unit)
+            self._progress = Progress("download", whole, "kB" if unit == 1000 else "MB")
+        count = -(-done // unit) if done == total else done // unit
+        if count != self._told:
+            self._told = count
+            self._progress.update(count, self._name)

@@ -1,0 +1,85 @@
+"""Downloads under way: a file that grows, and which version of what it is a part of."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from gan.errors import UserError
+from gan.files import RUNS, read_json, write_json
+
+DOWNLOADS = RUNS / "downloads"  # outlives a killed run, unlike an out of DVC's
+
+
+def downloads_of(source: str) -> Path:
+    """Return the folder for what has come of ``source``, having removed what came of others."""
+    folder = DOWNLOADS / hashlib.sha256(source.encode(errors="surrogateescape")).hexdigest()[:16]
+    for other in DOWNLOADS.glob("*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def forget_downloads() -> None:
+    """Remove what downloads have left, once the stage has it all."""
+    shutil.rmtree(DOWNLOADS, ignore_errors=True)
+
+
+class Partial:
+    """A file that a download adds to; beside it, what tells the server which file it is part of.
+
+    The record is written before the first byte and removed after the last, so a part without a fitting
+    record is never added to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._record = path.with_name(f"{path.name}.json")
+
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def version(self, address: str) -> str | None:
+        """Return the server's name (an ETag, a date) for the version of ``address`` that this is part of."""
+        with suppress(UserError):
+            record = read_json(self._record)
+            if isinstance(record, dict) and record.get("address") == _hash(address):
+                version = record.get("version")
+                return version if isinstance(version, str) else None
+        return None
+
+    def begin(self, address: str, version: str | None) -> None:
+        """Start from nothing with a version of ``address``."""
+        self.discard()
+        write_json(self._record, {"address": _hash(address), "version": version})
+
+    @contextmanager
+    def adding(self, start: int) -> Iterator[BinaryIO]:
+        """Open the file behind its first ``start`` bytes."""
+        with open(self.path, "r+b" if start else "wb") as file:
+            file.truncate(start)
+            file.seek(start)
+            yield file
+
+    def discard(self) -> None:
+        """Remove the file and its record."""
+        self.path.unlink(missing_ok=True)
+        self._record.unlink(missing_ok=True)
+
+    def give(self, target: Path) -> None:
+        """Put the whole file at ``target`` too: a link, so that a run killed later still has it."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(self.path, target)
+        except OSError:  # another file system, or one without links
+            shutil.move(self.path, target)
+
+
+def _hash(address: str) -> str:
+    """Return what stands for an address on the disk, since it may hold a key."""
+    return hashlib.sha256(address.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,90 @@
+"""Files and folders behind addresses that fsspec reads: s3, ssh, sftp, gs, the listing of a web folder."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from gan.data.meter import Meter
+from gan.data.network import SOCKET_SECONDS
+from gan.data.partial import Partial
+
+Found = dict[str, dict[str, Any]]  # address within the store: what its listing says (size, type)
+
+
+class Store:
+    """The file system behind an address; opened at the first use, and anew after a failure.
+
+    Keys are the environment's: AWS's variables and files, the SSH agent and ~/.ssh, ~/.netrc. Raises whatever
+    the file system's library does.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.web = urlsplit(address).scheme.lower() in ("http", "https")
+        self._opened: tuple[Any, str] | None = None
+
+    def is_file(self) -> bool:
+        """Say whether the address is a file's; raises FileNotFoundError if it is nothing's."""
+        system, root = self._open()
+        return bool(self._or_close(lambda: system.info(root)["type"] == "file"))
+
+    def find(self) -> Found:
+        """List everything below the address that is no folder."""
+        system, root = self._open()
+        found: Found = self._or_close(lambda: system.find(root, detail=True))
+        return found
+
+    def name(self, path: str) -> str:
+        """Return what ``find`` found as a path relative to the address, or "" where it is not below it."""
+        _, root = self._open()
+        base = root.rstrip("/") + "/"
+        name = path[len(base) :] if path.startswith(base) else ""
+        return unquote(name) if self.web else name
+
+    def receive(self, part: Partial, meter: Meter | None = None, path: str | None = None) -> None:
+        """Fill ``part`` with a file, from its first byte, in one attempt; check its length.
+
+        The file is the address's, or the ``path`` that ``find`` found.
+        """
+        from fsspec.callbacks import Callback
+
+        system, root = self._open()
+
+        def tell(size: int | None, value: int, **_: object) -> None:
+            if meter:
+                meter.update(value, size)
+
+        def get() -> None:
+            size = system.info(path or root).get("size")
+            part.begin(self.address, None)
+            system.get_file(path or root, str(part.path), callback=Callback(hooks={"tell": tell}))
+            if size is not None and part.size() != size:
+                raise ConnectionError(f"{part.size()} of {size} bytes came")
+
+        self._or_close(get)
+
+    def _open(self) -> tuple[Any, str]:
+        if self._opened is None:
+            from fsspec.core import url_to_fs
+
+            self._opened = url_to_fs(self.address, skip_instance_cache=True, **self._options())
+        return self._opened
+
+    def _options(self) -> dict[str, Any]:
+        if self.web:
+            from aiohttp import ClientTimeout  # its own default ends any download after five minutes
+
+            timeout = ClientTimeout(total=None, sock_connect=SOCKET_SECONDS, sock_read=SOCKET_SECONDS)
+            return {"client_kwargs": {"timeout": timeout, "trust_env": True}}  # proxies, ~/.netrc
+        if urlsplit(self.address).scheme.lower() in ("ssh", "sftp"):
+            # sshfs' own default is to believe any host; () stands for ~/.ssh/known_hosts.
+            return {"known_hosts": (), "connect_timeout": SOCKET_SECONDS, "login_timeout": SOCKET_SECONDS}
+        return {}
+
+    def _or_close(self, work: Callable[[], Any]) -> Any:
+        """Do the work; after a failure the next one opens the file system again."""
+        try:
+            return work()
+        except BaseException:
+            self._opened = None
+            raise
