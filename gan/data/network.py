@@ -71,6 +71,10 @@ class Place:
         )
 
 
+class Stalled(Exception):
+    """Nothing came for too long. No OSError: clients would take it for one of their own."""
+
+
 def download(place: Place, attempt: Callable[[], T], reached: Callable[[], int] = lambda: 0) -> T:
     """Return what ``attempt`` returns, trying again after what may pass by itself.
 
@@ -117,6 +121,8 @@ def may_pass(error: Exception) -> bool:
         return status >= 500 or status in (408, 425, 429)  # time-out, too early, too many requests
     if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError, ValueError)):
         return False
+    if isinstance(error, Stalled):
+        return True
     if _FINAL.search(f"{type(error).__name__}: {error}"):
         return False
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _CLIENTS
@@ -154,7 +160,7 @@ def _bounded(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _no_stall(folder: Path) -> Iterator[None]:
-    """Raise TimeoutError in the block when for ``STALL_SECONDS`` nothing under ``folder`` has grown.
+    """Raise Stalled in the block when for ``STALL_SECONDS`` nothing under ``folder`` has grown.
 
     A library's own timeouts differ or are missing; the clock's signal interrupts any of them.
     """
@@ -167,7 +173,7 @@ def _no_stall(folder: Path) -> Iterator[None]:
         nonlocal seen
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         if size == seen:
-            raise TimeoutError(f"no byte came for {STALL_SECONDS:.0f} seconds")
+            raise Stalled(f"no byte came for {STALL_SECONDS:.0f} seconds")
         seen = size
 
     before = signal.signal(signal.SIGALRM, look)
