@@ -30,7 +30,9 @@ def receive(url: str, part: Partial, meter: Meter) -> None:
     if have and version:
         headers |= {"Range": f"bytes={have}-", "If-Range": version}
     with requests.get(url, headers=headers, stream=True, timeout=SOCKET_SECONDS) as answer:
-        if answer.status_code == 416:  # there is no byte behind those that came: this is another file
+        if answer.status_code == 416:  # there is no byte behind those that came
+            if answer.headers.get("Content-Range") == f"bytes */{have}":
+                return  # since they are all
             part.discard()
             raise ConnectionError("what had come was longer than the file")
         answer.raise_for_status()
