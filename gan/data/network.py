@@ -65,7 +65,7 @@ class Place:
 
     def failure(self, why: str, kind: type[UserError] = UserError) -> UserError:
         """Return the error that says why nothing came from here."""
-        name = f"{self.source}: " if self.source != self.address else ""
+        name = f"{shown(self.source)}: " if self.source != self.address else ""
         return kind(
             f"data.source: {name}no download from {shown(self.address)} ({shown(why)}); {self.advice}"
         )

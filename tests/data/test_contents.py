@@ -1,0 +1,33 @@
+"""The licence that a source states of itself."""
+
+import pytest
+
+from gan.data.contents import look_into
+from tests.data.images import archive, files, folder
+
+MIT = b"SPDX-License-Identifier: MIT OR Apache-2.0\nPermission is hereby granted"
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar.gz"])
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({}, None),
+        ({"LICENSE": b"Do what you like"}, "see LICENSE"),
+        ({"set/Licence.txt": MIT}, "MIT OR Apache-2.0 (as set/Licence.txt says)"),
+        ({"deep/LICENSE": b"x", "README.md": MIT}, "MIT OR Apache-2.0 (as README.md says)"),
+        ({"README.md": MIT, "COPYING": b"x"}, "see COPYING"),
+        ({"README.md": b"A fine set", "licensed/notes.txt": MIT, ".git/LICENSE": b"x"}, None),
+        ({"LICENSE-CC-BY": b"\xff" * 200_000}, "see LICENSE-CC-BY"),
+        ({"licence.png": b"x"}, None),
+    ],
+)
+def test_a_licence_is_quoted_by_name(tmp_path, kind, content, expected):
+    content = {**files(2), **content}
+    if kind == "folder":
+        folder(tmp_path / "files", content)
+        found = look_into(tmp_path / "files", "folder", sorted(content))
+    else:
+        archive(tmp_path / f"x.{kind}", content)
+        found = look_into(tmp_path, "archive", [f"x.{kind}"])
+    assert found.licence == expected
