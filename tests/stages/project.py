@@ -25,9 +25,8 @@ class Project:
 
     def start(self, stage: str, **options: object) -> subprocess.Popen:
         command = [sys.executable, "-m", f"gan.stages.{stage}"]
-        return subprocess.Popen(
-            command, cwd=self.path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, **options
-        )
+        options = {"env": ENVIRONMENT, **options}
+        return subprocess.Popen(command, cwd=self.path, stderr=subprocess.PIPE, text=True, **options)
 
     def run(self, *stages: str, **options: object) -> str:
         """Run stages that must succeed; return what they said."""

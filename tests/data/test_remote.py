@@ -1,0 +1,184 @@
+"""Private sources: a real sshd and a real S3-protocol server, with keys where they belong."""
+
+import getpass
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.data.images import archive, files, folder
+from tests.flows.storage import KEYS, SSHD, Line, s3, sshd
+from tests.stages.project import ENVIRONMENT, Project
+
+
+@dataclass
+class Server:
+    """A server that holds `x.zip` and the folder `images`, and what lets a client in."""
+
+    base: str
+    variables: dict[str, str]
+    archive: bytes
+    images: dict[str, bytes]
+    home: Path
+
+    def run(self, project: Project, *, status: int = 0, **variables: str) -> str:
+        environment = {**ENVIRONMENT, "HOME": str(self.home), **self.variables, **variables}
+        process = project.start("download", env={k: v for k, v in environment.items() if v})
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode == status, said
+        assert "Traceback" not in said
+        return said
+
+
+IMAGES = {**files(4, "cat/a {0}#.png"), **files(2, "dog/é{0}.png")}
+
+
+@pytest.fixture(scope="module")
+def by_ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if not SSHD.exists():
+        pytest.skip("no sshd here")
+    place = tmp_path_factory.mktemp("ssh")
+    content = archive(place / "x.zip", files(5)).read_bytes()
+    folder(place / "images", {**IMAGES, ".hidden/x.png": b"x"})
+    (place / "images" / "link.png").symlink_to("cat")
+    home = place / "home"
+    (home / ".ssh").mkdir(parents=True)
+    with sshd(place / "sshd") as (port, key):
+        host = (place / "sshd" / "host.pub").read_text()
+        (home / ".ssh" / "known_hosts").write_text(f"[127.0.0.1]:{port} {host}")
+        (home / ".ssh" / "config").write_text(
+            f"Host store\n  HostName 127.0.0.1\n  Port {port}\n"
+            f"  User {getpass.getuser()}\n  IdentityFile {key}\n"
+        )
+        yield Server(f"ssh://store{place}", {"SSH_AUTH_SOCK": ""}, content, IMAGES, home)
+
+
+@pytest.fixture(scope="module")
+def by_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    place = tmp_path_factory.mktemp("s3")
+    content = archive(place / "x.zip", files(5)).read_bytes()
+    with s3(place / "server") as port:
+        endpoint = f"http://127.0.0.1:{port}"
+        keys = {key: value for key, value in KEYS.items() if key.startswith("AWS_")}
+        client = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            region_name="us-east-1",
+        )
+        client.create_bucket(Bucket="sets")
+        client.put_object(Bucket="sets", Key="a/x.zip", Body=content)
+        for name, data in {**IMAGES, ".hidden/x.png": b"x"}.items():
+            client.put_object(Bucket="sets", Key=f"a/images/{name}", Body=data)
+        client.put_object(Bucket="sets", Key="a/images-too/x.png", Body=b"not below it")
+        yield Server("s3://sets/a", {**keys, "AWS_ENDPOINT_URL": endpoint}, content, IMAGES, place)
+
+
+@pytest.fixture(params=["ssh", "s3"])
+def server(request: pytest.FixtureRequest) -> Server:
+    return request.getfixturevalue(f"by_{request.param}")
+
+
+def test_an_archive_and_a_folder(tmp_path: Path, server: Server) -> None:
+    project = Project(tmp_path / "p", f"{server.base}/x.zip")
+    server.run(project)
+    assert project.tree("data/raw/files") == {"x.zip": server.archive}
+    project.set(data__source=f"{server.base}/images")
+    server.run(project)
+    assert project.tree("data/raw/files") == server.images
+    inventory = json.loads((project.path / "data/raw/inventory.json").read_text())
+    first = min(server.images)
+    assert inventory["files"][0]["origin"] == f"{server.base}/images/{first}"
+    links = [{"path": "link.png", "reason": "not a regular file"}]
+    assert inventory["skipped"] == (links if server.base.startswith("ssh") else [])
+
+
+def test_what_is_not_there_and_a_folder_that_is_pinned(tmp_path: Path, server: Server) -> None:
+    project = Project(tmp_path / "p", f"{server.base}/none.zip")
+    assert f"no download from {server.base}/none.zip (FileNotFoundError" in server.run(project, status=1)
+    project.set(data__source=f"{server.base}/nothing")
+    assert f"no download from {server.base}/nothing (FileNotFoundError" in server.run(project, status=1)
+    project.set(data__source=f"{server.base}/images", data__sha256="0" * 64)
+    assert "is not one file" in server.run(project, status=1)
+    project.set(data__source=f"{server.base}/x.zip")
+    assert f"data.sha256 is {'0' * 64}" in server.run(project, status=1)
+    assert project.tree("data") == {}
+
+
+def test_a_store_as_a_mirror(tmp_path: Path, server: Server) -> None:
+    project = Project(tmp_path / "p", "http://127.0.0.1:9/x.zip", data__mirrors=[server.base])
+    server.run(project)
+    assert project.tree("data/raw/files") == {"x.zip": server.archive}
+
+
+def test_ssh_keys_come_from_the_agent(tmp_path: Path, by_ssh: Server) -> None:
+    config = (by_ssh.home / ".ssh" / "config").read_text()
+    port, key = config.split("Port ")[1].split()[0], config.split("IdentityFile ")[1].strip()
+    address = by_ssh.base.replace("ssh://store", f"sftp://{getpass.getuser()}@127.0.0.1:{port}")
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "known_hosts").write_bytes((by_ssh.home / ".ssh" / "known_hosts").read_bytes())
+    project = Project(tmp_path / "p", f"{address}/x.zip")
+    said = by_ssh.run(project, status=1, HOME=str(home))
+    assert "PermissionError" in said
+    assert "trying again" not in said
+    socket = tmp_path / "agent"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if socket.exists():
+                break
+            agent.poll()
+            subprocess.run(["sleep", "0.05"], check=True)
+        environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
+        subprocess.run(["ssh-add", "-q", key], env=environment, check=True)
+        by_ssh.run(project, HOME=str(home), SSH_AUTH_SOCK=str(socket))
+    finally:
+        agent.terminate()
+        agent.wait(10)
+    assert project.tree("data/raw/files") == {"x.zip": by_ssh.archive}
+    (home / ".ssh" / "known_hosts").unlink()
+    said = by_ssh.run(project, status=1, HOME=str(home), SSH_AUTH_SOCK=str(socket))
+    assert "HostKeyNotVerifiable" in said  # no stranger is believed
+    assert "trying again" not in said
+
+
+def test_s3_without_keys_is_one_line(tmp_path: Path, by_s3: Server) -> None:
+    project = Project(tmp_path / "p", f"{by_s3.base}/x.zip")
+    no_keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
+    said = by_s3.run(project, status=1, **no_keys)
+    assert "NoCredentials" in said
+    assert "trying again" not in said
+
+
+def test_a_line_that_is_cut_is_mended(tmp_path: Path, by_s3: Server) -> None:
+    port = int(by_s3.variables["AWS_ENDPOINT_URL"].rpartition(":")[2])
+    line = Line(port)
+    try:
+        project = Project(tmp_path / "p", f"{by_s3.base}/images")
+        line.cut_after(9_000)
+        environment = {**ENVIRONMENT, **by_s3.variables, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{line.port}"}
+        process = project.start("download", env=environment)
+        assert process.stderr is not None
+        said = []
+        for text in process.stderr:
+            said.append(text)
+            if "trying again" in text:
+                line.cut_after(float("inf"))
+        assert process.wait() == 0, said
+        assert line.cuts == 1
+        assert any("trying again" in text for text in said)
+    finally:
+        line.close()
+    assert project.tree("data/raw/files") == by_s3.images
+
+
+def test_a_kind_whose_package_is_missing_is_named(tmp_path: Path) -> None:
+    project = Project(tmp_path / "p", "gs://bucket/x.zip")
+    assert "gcsfs" in project.fail("download")
