@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -10,7 +11,7 @@ from gan.data.copying import Skipped, copy_file, copy_tree
 from gan.data.mirrors import Checksum, bring, way, why_not, with_mirrors
 from gan.data.names import ARCHIVE_SUFFIXES, is_clutter, printable
 from gan.data.network import Place, download, is_address, shown
-from gan.data.partial import Partial, downloads_of
+from gan.data.partial import downloads_of
 from gan.data.published import fetch_published
 from gan.data.remote import Store
 from gan.data.sources import DIGITS_FILE, SOURCES
@@ -132,8 +133,7 @@ def _listed(store: Store, place: Place, target: Path) -> Fetched:
         if found[path].get("type") != "file":
             skipped[name] = "not a regular file"
             continue
-        part = Partial(place.folder / "file")
-        download(place, lambda path=path, part=part: store.receive(part, path=path), part.size)  # type: ignore[misc]
+        part = bring("file", [(place.source, partial(store.receive, path=path))], [], place)
         part.give(target / name)
         part.discard()
         origins[name] = shown(f"{place.source.rstrip('/')}/{name}")

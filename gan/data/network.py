@@ -29,6 +29,7 @@ _FINAL = re.compile(
     r"PermissionDenied|HostKey|Credential|KeyImport|ParamValidation|CERTIFICATE_VERIFY_FAILED"
 )
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"]+")
+_QUERY = re.compile(r"\?[^\s'\")]*=[^\s'\")]*")  # of an address that an error gives without its host
 
 T = TypeVar("T")
 
@@ -66,9 +67,7 @@ class Place:
     def failure(self, why: str, kind: type[UserError] = UserError) -> UserError:
         """Return the error that says why nothing came from here."""
         name = f"{shown(self.source)}: " if self.source != self.address else ""
-        return kind(
-            f"data.source: {name}no download from {shown(self.address)} ({shown(why)}); {self.advice}"
-        )
+        return kind(f"data.source: {name}no download from {shown(self.address)} ({why}); {self.advice}")
 
 
 class Stalled(Exception):
@@ -94,7 +93,7 @@ def download(place: Place, attempt: Callable[[], T], reached: Callable[[], int] 
             if _of_our_disk(error, place.folder):
                 with naming(place.folder):
                     raise
-            why = f"{type(error).__name__}: {error}".rstrip(": ")[:200]
+            why = _words(error)
             if not may_pass(error):
                 raise place.failure(why) from error
             failures = 1 if reached() > best else failures + 1
@@ -104,8 +103,12 @@ def download(place: Place, attempt: Callable[[], T], reached: Callable[[], int] 
                 place.silent.add(host)
                 raise place.failure(why, Unreachable) from error
             wait = _wait(error, failures)
-            say("download", f"{shown(place.address)}: {shown(why)}; trying again in {wait:.0f} s")
+            say("download", f"{shown(place.address)}: {why}; trying again in {wait:.0f} s")
         time.sleep(wait)
+
+
+def _words(error: Exception) -> str:
+    return _QUERY.sub("", shown(f"{type(error).__name__}: {error}".rstrip(": ")))[:200]
 
 
 def _of_our_disk(error: Exception, folder: Path) -> bool:
@@ -132,7 +135,8 @@ def _status(error: Exception) -> int | None:
     """Return the HTTP status that an error carries, if any."""
     for holder in (getattr(error, "response", None), error):  # requests' errors; aiohttp's and urllib's
         for name in ("status_code", "status", "code"):
-            if isinstance(status := getattr(holder, name, None), int):
+            status = getattr(holder, name, None)
+            if isinstance(status, int) and 400 <= status < 600:  # asyncssh has codes of its own
                 return status
     return None
 
@@ -171,7 +175,10 @@ def _no_stall(folder: Path) -> Iterator[None]:
 
     def look(_signal: int, _frame: object) -> None:
         nonlocal seen
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        size = 0
+        for path in folder.rglob("*"):
+            with suppress(OSError):  # just moved away
+                size += path.stat().st_size
         if size == seen:
             raise Stalled(f"no byte came for {STALL_SECONDS:.0f} seconds")
         seen = size

@@ -32,8 +32,7 @@ def forget_downloads() -> None:
 class Partial:
     """A file that a download adds to; beside it, what tells the server which file it is part of.
 
-    The record is written before the first byte and removed after the last, so a part without a fitting
-    record is never added to.
+    The record is written before the first byte, so a part without a fitting one is never added to.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,6 +45,8 @@ class Partial:
 
     def version(self, address: str) -> str | None:
         """Return the server's name (an ETag, a date) for the version of ``address`` that this is part of."""
+        if self.size() and self.path.stat().st_nlink > 1:  # also in data/raw: not to be written to
+            return None
         with suppress(UserError):
             record = read_json(self._record)
             if isinstance(record, dict) and record.get("address") == _hash(address):

@@ -54,5 +54,7 @@ def _by_drive(drive_id: str, name: str) -> Way:
     def receive(part: Partial) -> None:
         part.discard()
         download_file_from_google_drive(drive_id, part.path.parent, name)
+        if not part.size():
+            raise ConnectionError("nothing came")
 
     return f"https://drive.google.com/file/d/{drive_id}", receive

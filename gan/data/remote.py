@@ -79,6 +79,8 @@ class Store:
         if urlsplit(self.address).scheme.lower() in ("ssh", "sftp"):
             # sshfs' own default is to believe any host; () stands for ~/.ssh/known_hosts.
             return {"known_hosts": (), "connect_timeout": SOCKET_SECONDS, "login_timeout": SOCKET_SECONDS}
+        if urlsplit(self.address).scheme.lower() in ("s3", "s3a"):
+            return {"max_concurrency": 1}  # or pieces of 50 MB are held in memory, and nothing seems to come
         return {}
 
     def _or_close(self, work: Callable[[], Any]) -> Any:

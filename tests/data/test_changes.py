@@ -2,16 +2,25 @@
 
 import pytest
 
+from gan.stages import download
 from tests.data.images import archive, encoded, files, folder, picture
 from tests.stages.project import Project
 
 
-def notice(project: Project) -> str:
-    said = [line for line in project.run("download").splitlines() if "is not what it was" in line]
-    return said[0].partition("last download: ")[2] if said else ""
+@pytest.fixture
+def notice(capsys, monkeypatch):
+    """What a download, in this process, says of changes."""
+
+    def run(project: Project) -> str:
+        monkeypatch.chdir(project.path)
+        download.main()
+        said = [line for line in capsys.readouterr().err.splitlines() if "is not what it was" in line]
+        return said[0].partition("last download: ")[2] if said else ""
+
+    return run
 
 
-def test_a_folder_that_changed(tmp_path):
+def test_a_folder_that_changed(tmp_path, notice):
     root = folder(tmp_path / "images", files(9))
     project = Project(tmp_path / "p", root)
     assert notice(project) == ""
@@ -26,7 +35,7 @@ def test_a_folder_that_changed(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-def test_an_archive_that_changed_names_its_entries(tmp_path, kind):
+def test_an_archive_that_changed_names_its_entries(tmp_path, notice, kind):
     path = archive(tmp_path / f"x.{kind}", files(4))
     project = Project(tmp_path / "p", path)
     notice(project)
@@ -40,7 +49,7 @@ def test_an_archive_that_changed_names_its_entries(tmp_path, kind):
     assert notice(project) == ("1 changed (002.png)" if kind == "zip" else f"1 changed (x.{kind})")
 
 
-def test_another_source_is_not_a_changed_one(tmp_path):
+def test_another_source_is_not_a_changed_one(tmp_path, notice):
     one, other = folder(tmp_path / "a", files(3)), folder(tmp_path / "b", files(4))
     project = Project(tmp_path / "p", one)
     for source in (one, other, one):
@@ -50,7 +59,7 @@ def test_another_source_is_not_a_changed_one(tmp_path):
     assert notice(project) == "1 gone (000.png)"
 
 
-def test_a_failed_download_is_not_remembered(tmp_path):
+def test_a_failed_download_is_not_remembered(tmp_path, notice):
     root = folder(tmp_path / "images", files(3))
     project = Project(tmp_path / "p", root)
     notice(project)
@@ -63,7 +72,7 @@ def test_a_failed_download_is_not_remembered(tmp_path):
     assert notice(project) == ""
 
 
-def test_a_record_that_is_no_record_is_written_anew(tmp_path):
+def test_a_record_that_is_no_record_is_written_anew(tmp_path, notice):
     project = Project(tmp_path / "p", folder(tmp_path / "images", files(3)))
     notice(project)
     (record,) = (project.path / ".runs" / "sources").iterdir()

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,23 @@ def test_keys_from_netrc_are_sent_and_not_to_where_it_redirects(tmp_path, site, 
     site.asked.clear()
     fetched(site, tmp_path / "e")
     assert ["Authorization" in asked for asked in site.asked] == [True, False]
+
+
+def test_no_secret_of_an_address_is_said(tmp_path, site, capsys):
+    url = site.url.replace("//", "//user:pass@") + "/x.zip?token=secret"
+    site.days = [{"status": 503}, {"cut": 5}, {"status": 403}]
+    place = Place(url, url, "check it", tmp_path)
+    with pytest.raises(UserError) as caught:
+        bring("x.zip", [way(url, "x.zip")], [], place)
+    nowhere = url.replace(site.url.rpartition(":")[2], "9")
+    with pytest.raises(UserError) as refused:
+        bring("x.zip", [way(nowhere, "x.zip")], [], replace(place, address=nowhere))
+    said = f"{capsys.readouterr().err} {caught.value} {refused.value}"
+    assert "127.0.0.1:9/x.zip" in said
+    assert "trying again" in said
+    assert "secret" not in said
+    assert "user" not in said
+    assert "pass@" not in said
 
 
 @contextmanager

@@ -38,6 +38,7 @@ class Checkout:
         }
 
 
+@pytest.mark.slow
 def test_added_images_are_a_source_that_is_followed(tmp_path):
     assert "    deps:\n      - data/images\n" in (ROOT / "docs" / "sources.md").read_text()
     checkout = Checkout(tmp_path / "p")

@@ -47,6 +47,7 @@ def test_killed_at_several_moments(tmp_path, content):
     assert starts[-1] > size - 9000  # nothing that had come was asked for again
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_a_folder(tmp_path):
     from urllib.parse import quote
 
@@ -81,6 +82,7 @@ def test_a_stop_in_order_keeps_what_has_come(tmp_path, content):
     assert project.tree("data/raw/files") == {"x.zip": content}
 
 
+@pytest.mark.slow
 def test_what_came_of_another_source_is_removed(tmp_path, content):
     with serving(Site({"x.zip": content}, days=[{"cut": 1000}] + [{"cut": 0}] * 3)) as site:
         project = Project(tmp_path / "p", f"{site.url}/x.zip")
