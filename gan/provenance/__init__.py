@@ -1,0 +1,1 @@
+"""Which model made an image: claims in its metadata, signed credentials, and a mark in its pixels."""
