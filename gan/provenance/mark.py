@@ -1,34 +1,56 @@
-"""A keyed mark in the pixels: faint cosine waves whose amplitudes a secret key decides.
+"""A keyed mark in the pixels of images: faint cosine waves whose amplitudes a secret key decides.
 
-An image of any size is seen through cosines ``cos(pi ky y) cos(pi kx x)``, with x and y from 0 to 1 across it: the
-DCT-II basis, so resizing changes nothing but its sharpness, and with even kx only, so mirroring changes nothing.
-The mark adds them with Gaussian amplitudes, expanded from the key. The detector sums the whitened coefficients of a
-set of images to one vector and takes its angle to the key's. For a key that has nothing to do with the images, the
-key's direction is uniform on the sphere, whatever the images are: the p-value is that of an angle between a fixed
-and a uniform direction, exact without a model of images. Crops are hypotheses of their own, by weighted Bonferroni.
+An image of any size is seen through waves ``cos(pi ky y) cos(pi kx x)``, x and y from 0 to 1 across it:
+the basis of the DCT-II, so resizing changes only how sharply they are seen. kx is even, so mirroring
+changes nothing. `Mark.embed` adds waves with Gaussian amplitudes expanded from the key (spread spectrum:
+Cox et al. 1997, IEEE TIP 6(12)), stronger where a trial detection says that an image hides them
+(informed embedding: Miller, Cox, Bloom 2000).
+
+`Mark.detect` weighs pixels by how calm their neighbourhood is, takes the coefficients of the waves and
+adds them up over a set of images. Whatever the images are, a key that has nothing to do with them points
+in a uniform direction: the chance that it comes as near to theirs is that of a cap of a sphere, exactly,
+with no model of images. Lost margins are further hypotheses, and so is each image by itself:
+Bonferroni's inequality pays for them.
 """
 
 import hashlib
-import hmac
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby, product
+from typing import Any
 
 import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
 from scipy.special import betainc, ndtri
 
 KEY_BYTES = 32
-STRENGTH = 3.0
-HIGHEST = 16
-LOWEST = 3.0
-SLOPE = 1.0
-CLIP = 2.0
-LUMA = np.array([0.299, 0.587, 0.114])
+STRENGTH = 2.5  # standard deviation of the mark in grey levels
+BOOSTS = (1.0, 1.25, 1.5, 1.75, 2.0)  # so many times that, for an image that hides it,
+CLEAR = 5.5  # until its score is this
+SIDES = (32, 64, 128)  # of images that are marked: the waves scale with them
+LOWEST, HIGHEST = 6.0, 20.0  # |k|, half waves a side of 32 pixels; the highest grows with the side
+MARGIN = 4  # 32nds of a side that a crop may have taken, both ends together
+BLUR = 1.25  # pixels, the radius of a neighbourhood
+NOISE = 3.0  # grey levels: calmer than this is calm
+LARGEST = 256  # longer sides are brought down to this first
+CHUNK = 64  # images seen at once
+
+Array = np.ndarray[Any, Any]
+Margins = tuple[int, int]  # 32nds of a side lost before and after what is left
+WHOLE: list[tuple[Margins, Margins]] = [((0, 0), (0, 0))]
+_ENDS = [(a, b) for a in range(MARGIN + 1) for b in range(MARGIN + 1 - a)]
+CROPS = [pair for pair in product(_ENDS, _ENDS) if pair != WHOLE[0]]
 
 
 @dataclass(frozen=True)
 class Detection:
-    """What a set of images says: ``score`` (about standard normal without a mark), ``p_value``, ``n`` images."""
+    """What ``n`` images say of a key.
+
+    ``p_value``: the chance that a key which has nothing to do with them comes as near, 0 to 1. ``score``:
+    how near, in standard deviations, under the hypothesis that fits best.
+    """
 
     score: float
     p_value: float
@@ -40,107 +62,168 @@ class Mark:
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
-            raise ValueError(f"a mark's key has {KEY_BYTES} bytes, this one {len(key)}")
-        self._key = expand(key)
+            raise ValueError(f"the key of a mark has {KEY_BYTES} bytes, not {len(key)}")
+        self._amplitudes = _expand(key)
 
-    def embed(self, images: np.ndarray, strength: float = STRENGTH) -> np.ndarray:
-        """Return uint8 images (N, C, H, W), C 1 or 3, with the mark added."""
+    def embed(self, images: Array, strength: float = STRENGTH) -> Array:
+        """Return a copy of uint8 images (N, C, H, W), C 1 or 3, with the mark added to every channel.
+
+        ``strength`` is its standard deviation in grey levels, above 0; an image that hides it gets up to
+        twice that. Values end at 0 and 255, so an image that is black or white all over carries half of it.
+        Raises ValueError for other shapes and types.
+        """
         images = _checked(np.asarray(images))
+        if not strength > 0:
+            raise ValueError(f"the strength of a mark is above 0, not {strength}")
+        marked = images.copy()
+        for start in range(0, len(images), CHUNK):
+            marked[start : start + CHUNK] = self._embed(images[start : start + CHUNK], strength)
+        return marked
+
+    def _embed(self, images: Array, strength: float) -> Array:
         height, width = images.shape[2:]
-        rows, columns = np.nonzero(band())
-        wave = np.zeros(band().shape)
-        wave[rows, columns] = self._key
-        pattern = _cosines(height, 0, 0) @ wave @ _cosines(width, 0, 0)[:, ::2].T
+        side = next((side for side in SIDES if side >= min(height, width)), SIDES[-1])
+        waves = np.zeros(_band(side).shape)
+        waves[_band(side)] = self._of(side)
+        pattern = _waves(height, side, (0, 0)) @ waves @ _waves(width, side, (0, 0))[:, ::2].T
         pattern *= strength / pattern.std()
-        return np.clip(np.rint(images + pattern), 0, 255).astype(np.uint8)
+        marked, hidden = images.copy(), np.arange(len(images))
+        for boost in BOOSTS:
+            marked[hidden] = np.clip(np.rint(images[hidden] + boost * pattern), 0, 255)
+            scores, _ = self._judge(_directions(marked[hidden], side, WHOLE)[:, 0], side)
+            hidden = hidden[scores < CLEAR]
+            if not len(hidden):
+                break
+        return marked
 
-    def detect(self, images: Sequence[np.ndarray]) -> Detection:
-        """Look for the mark in a set of uint8 images (C, H, W), of any sizes, or in one array (N, C, H, W)."""
-        total, count = None, 0
-        for part in _parts(images):
-            vectors = features(part)
-            total = vectors.sum(0) if total is None else total + vectors.sum(0)
-            count += len(part)
-        if total is None:
-            raise ValueError("no images")
-        return Detection(*_judge(total, self._key), count)
+    def detect(self, images: Array | Sequence[Array]) -> Detection:
+        """Look for the mark in uint8 images (N, C, H, W), or (C, H, W) of any sizes; C 1 or 3.
+
+        Two questions share the p-value: are they marked as a set, all cropped alike; is any one of them,
+        however cropped. Raises ValueError for other shapes and types, and where there are no images.
+        """
+        batches = list(_batches(images))
+        count = sum(map(len, batches))
+        if not count:
+            raise ValueError("no images to look for a mark in")
+        longest = max(max(batch.shape[2:]) for batch in batches)
+        sides = [side for side in SIDES if side == SIDES[0] or side <= longest]
+        hypotheses = [(side, WHOLE, 0.5 / len(sides)) for side in sides] + [
+            (SIDES[0], CROPS, 0.5 / len(CROPS))
+        ]
+        as_set, by_itself = [], []
+        for side, crops, weight in hypotheses:
+            total = np.zeros((len(crops), len(self._of(side))))
+            for batch in batches:
+                found = _directions(batch, side, crops)
+                total += found.sum(0)
+                by_itself.append(self._best(found, side, weight / count))
+            as_set.append(self._best(total, side, weight))
+        questions = [min(as_set), min(by_itself)] if count > 1 else [min(as_set)]
+        p_value, negative = min(questions)
+        return Detection(-negative, min(1.0, p_value * len(questions)), count)
+
+    def _of(self, side: int) -> Array:
+        return self._amplitudes[:side, : side // 2][_band(side)]
+
+    def _best(self, directions: Array, side: int, weight: float) -> tuple[float, float]:
+        """Return the least p-value over its ``weight``, and minus its score."""
+        scores, tails = self._judge(directions, side)
+        best = scores.argmax()
+        return float(tails.flat[best]) / weight, -float(scores.flat[best])
+
+    def _judge(self, directions: Array, side: int) -> tuple[Array, Array]:
+        """Return scores and one-sided tails of directions (..., d) of any length; without length: 0 and 1."""
+        key = self._of(side)
+        lengths = np.linalg.norm(directions, axis=-1)
+        some = lengths > 1e-9
+        cosines = np.divide(
+            directions @ key, lengths * np.linalg.norm(key), out=np.zeros_like(lengths), where=some
+        )
+        caps = betainc((len(key) - 1) / 2, 0.5, np.clip(1 - cosines**2, 0, 1)) / 2  # shares of the sphere
+        tails = np.where(cosines > 0, caps, 1 - caps)
+        return cosines * np.sqrt(len(key)), np.where(some, tails, 1.0)
 
 
-def expand(key: bytes) -> np.ndarray:
-    """Return the key's direction (d,): standard normal numbers from HMAC-SHA-256 in counter mode."""
-    count = int(band().sum())
-    blocks = (hmac.digest(key, b"ganflow mark 1 %d" % i, hashlib.sha256) for i in range(-(-count // 4)))
-    words = np.frombuffer(b"".join(blocks), ">u8")[:count]
-    return ndtri((words.astype(np.float64) + 0.5) / 2.0**64)
+def _expand(key: bytes) -> Array:
+    """Return the key's amplitudes by (ky, kx / 2), (128, 64): standard normal numbers."""
+    count = SIDES[-1] * SIDES[-1] // 2
+    words = np.frombuffer(hashlib.shake_256(b"ganflow mark 1\0" + key).digest(8 * count), ">u8")
+    uniform = ((words >> 12).astype(np.float64) + 0.5) / 2.0**52
+    return np.asarray(ndtri(uniform)).reshape(SIDES[-1], SIDES[-1] // 2)
 
 
 @lru_cache
-def band() -> np.ndarray:
-    """Return which coefficients (ky, kx / 2) carry the mark, bool."""
-    ky, kx = np.mgrid[: HIGHEST + 1, : HIGHEST + 1 : 2]
-    radius = np.hypot(ky, kx)
-    return (radius >= LOWEST) & (radius <= HIGHEST)
+def _radii(side: int) -> Array:
+    ky, kx = np.mgrid[:side, :side:2]
+    return np.asarray(np.hypot(ky, kx))
 
 
 @lru_cache
-def crops() -> list[tuple[int, int]]:
-    """Return the margins (before, after) that a side may have lost, in 32nds of it; none first."""
-    return sorted(((a, b) for a in range(5) for b in range(5 - a)), key=sum)
+def _band(side: int) -> Array:
+    """Return which waves (ky, kx / 2) the mark of an image of that side has: (side, side / 2), bool."""
+    return (_radii(side) >= LOWEST) & (_radii(side) <= HIGHEST * side / SIDES[0])
 
 
-@lru_cache
-def weights() -> np.ndarray:
-    """Return the prior weight of each pair of crops: half on none."""
-    count = len(crops()) ** 2
-    found = np.full(count, 0.5 / (count - 1))
-    found[0] = 0.5
-    return found
+@lru_cache(256)
+def _waves(pixels: int, side: int, margins: Margins) -> Array:
+    """Return cosines (pixels, side) along what is left of a side; those too fine for the pixels are 0."""
+    low, high = margins[0] / 32, 1 - margins[1] / 32
+    x = low + (high - low) * (np.arange(pixels) + 0.5) / pixels
+    k = np.arange(side)
+    return np.cos(np.pi * x[:, None] * k) * (k * (high - low) < pixels)
 
 
-@lru_cache(64)
-def _cosines(size: int, before: int, after: int) -> np.ndarray:
-    low, high = before / 32, 1 - after / 32
-    x = low + (high - low) * (np.arange(size) + 0.5) / size
-    return np.cos(np.pi * x[:, None] * np.arange(HIGHEST + 1))
+def _directions(images: Array, side: int, crops: list[tuple[Margins, Margins]]) -> Array:
+    """Return what uint8 images (N, C, H, W) hold of the waves, by crop: (N, crops, d), of length 1 or 0."""
+    calm = _weighed(_luma(images), side)
+    height, width = calm.shape[1:]
+    reach = int(HIGHEST * side / SIDES[0]) + 1
+    rows = {crop: _waves(height, side, crop)[:, :reach] for crop, _ in crops}
+    columns = {crop: _waves(width, side, crop)[:, :reach:2] for _, crop in crops}
+    tall = np.tensordot(calm, np.stack(list(rows.values())), (1, 1))  # (N, W, rows, ky)
+    both = np.tensordot(tall, np.stack(list(columns.values())), (1, 1))  # (N, rows, ky, columns, kx)
+    inside = _band(side)[:reach, : (reach + 1) // 2]
+    found = both.transpose(0, 1, 3, 2, 4)[..., inside] * _radii(side)[_band(side)]
+    chosen = [list(rows).index(y) * len(columns) + list(columns).index(x) for y, x in crops]
+    found = found.reshape(len(images), -1, found.shape[-1])[:, chosen]
+    lengths = np.linalg.norm(found, axis=-1, keepdims=True)
+    return np.asarray(np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 1e-9))
 
 
-def features(images: np.ndarray) -> np.ndarray:
-    """Return the whitened coefficients of uint8 images (N, C, H, W): (N, hypotheses, d), rows of unit norm."""
-    luma = images.astype(np.float64)
-    luma = luma[:, 0] if luma.shape[1] == 1 else np.einsum("c,nchw->nhw", LUMA, luma)
-    luma = luma - luma.mean((1, 2), keepdims=True)
+def _weighed(luma: Array, side: int) -> Array:
+    """Return the fine detail of (N, H, W) over its local variance: edges hide a mark, calm areas show it."""
+    sigma = BLUR * float(np.sqrt(luma.shape[1] * luma.shape[2])) / side
+    detail = luma - gaussian_filter(luma, (0, sigma, sigma))
+    spread = np.sqrt(gaussian_filter(detail**2, (0, sigma, sigma)))
+    return np.asarray(detail / (spread + NOISE) ** 2)
+
+
+def _luma(images: Array) -> Array:
+    """Return the brightness of uint8 images (N, C, H, W): (N, H, W) float64, no side over LARGEST."""
+    weights = np.array([1.0] if images.shape[1] == 1 else [0.299, 0.587, 0.114])
+    luma = np.tensordot(images.astype(np.float32), weights.astype(np.float32), (1, 0))
     height, width = luma.shape[1:]
-    tall = np.stack([_cosines(height, *crop) for crop in crops()])
-    wide = np.stack([_cosines(width, *crop)[:, ::2] for crop in crops()])
-    found = np.einsum("nhw,ahk,bwl->nabkl", luma, tall, wide, optimize=True)[..., band()]
-    ky, kx = np.mgrid[: HIGHEST + 1, : HIGHEST + 1 : 2]
-    found = found.reshape(len(images), -1, found.shape[-1]) * np.hypot(ky, kx)[band()] ** SLOPE
-    scale = np.median(np.abs(found), -1, keepdims=True) + 1e-9
-    found = np.clip(found / scale, -CLIP, CLIP)
-    return found / np.maximum(np.linalg.norm(found, axis=-1, keepdims=True), 1e-12)
+    if max(height, width) > LARGEST:
+        scale = LARGEST / max(height, width)
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        luma = np.stack(
+            [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX)) for image in luma]
+        )
+    return luma.astype(np.float64)
 
 
-def _judge(total: np.ndarray, key: np.ndarray) -> tuple[float, float]:
-    norms = np.linalg.norm(total, axis=-1)
-    cosine = np.divide(total @ key, norms * np.linalg.norm(key), out=np.zeros_like(norms), where=norms > 1e-9)
-    d = len(key)
-    tail = betainc((d - 1) / 2, 0.5, np.clip(1 - cosine**2, 0, 1)) / 2
-    tail = np.where(cosine > 0, tail, 1 - tail)
-    p = np.minimum(1.0, tail / weights())
-    best = int(p.argmin())
-    return float(cosine[best] * np.sqrt(d)), float(p[best])
-
-
-def _checked(images: np.ndarray) -> np.ndarray:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(f"want uint8 images (N, C, H, W), C 1 or 3, not {images.dtype} {images.shape}")
+def _checked(images: Array) -> Array:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
+        raise ValueError(
+            f"a mark is for uint8 images (N, C, H, W), C 1 or 3, not {images.dtype} {images.shape}"
+        )
     return images
 
 
-def _parts(images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    if isinstance(images, np.ndarray) and images.ndim == 4:
-        for start in range(0, len(images), 64):
-            yield _checked(images[start : start + 64])
-        return
-    for image in images:
-        yield _checked(np.asarray(image)[None])
+def _batches(images: Array | Sequence[Array]) -> Iterator[Array]:
+    """Yield (n, C, H, W), images of one shape each, n at most CHUNK."""
+    for _, alike in groupby(map(np.asarray, images), key=np.shape):
+        group = list(alike)
+        for start in range(0, len(group), CHUNK):
+            yield _checked(np.stack(group[start : start + CHUNK]))
