@@ -1,0 +1,228 @@
+"""How far the keyed mark goes: false alarms, survival, cost. Prints tables in Markdown.
+
+    python -m benchmarks.mark                # in a checkout whose pipeline has run
+    python -m benchmarks.mark --samples A.safetensors --real B.safetensors --extractor E.safetensors
+
+Each set of images has a key of its own; a detection is a p-value of at most 0.001. With one file for both
+options, its images are divided: one half stands for samples, the other for held-out images.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks import machine, options
+from benchmarks.attacks import ATTACKS
+from gan import seeds
+from gan.data.arrays import read_arrays
+from gan.errors import UserError
+from gan.evaluation import metrics
+from gan.evaluation.features import extract, load_extractor
+from gan.provenance import mark as inside
+from gan.provenance.mark import KEY_BYTES, STRENGTH, Mark
+
+BATCH = 50
+ALPHA = 1e-3
+STRENGTHS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
+FOR_COST = ("none", "JPEG 75")
+Rng = np.random.Generator
+
+
+def rng_of(purpose: str, index: int = 0) -> Rng:
+    """Return a fresh generator for one purpose."""
+    return np.random.default_rng(seeds.derive(0, purpose, index))
+
+
+def key_of(purpose: str, index: int) -> Mark:
+    """Return one of many marks."""
+    return Mark(rng_of(purpose, index).bytes(KEY_BYTES))
+
+
+def sets(images: np.ndarray, size: int, count: int, purpose: str) -> Iterator[np.ndarray]:
+    """Yield ``count`` sets of ``size`` images; each set without repetition."""
+    for i in range(count):
+        yield images[np.sort(rng_of(purpose, i).choice(len(images), size, replace=False))]
+
+
+def share(found: list[float], limit: float) -> str:
+    """Return the share of p-values at most ``limit``, and their number."""
+    return f"{np.mean(np.array(found) <= limit):.4g}"
+
+
+def table(*columns: str) -> None:
+    """Print the head of a table."""
+    print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
+
+
+def row(*cells: object) -> None:
+    """Print a row of a table."""
+    print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+def false_alarms(kinds: dict[str, np.ndarray], count: int) -> None:
+    """Print how often unmarked images are called marked: another key for each set."""
+    table("unmarked", "images a set", "sets", "p ≤ 0.01", "p ≤ 0.001", "least p")
+    for name, images in kinds.items():
+        for size, many in ((1, 4 * count), (BATCH, count)):
+            drawn = enumerate(sets(images, size, many, f"null {size}"))
+            found = [key_of(f"null {name} {size}", i).detect(part).p_value for i, part in drawn]
+            row(name, size, many, share(found, 0.01), share(found, 0.001), f"{min(found):.2g}")
+
+
+def one_key(real: np.ndarray, keys: int, count: int) -> None:
+    """Print how far the false alarms of one key are from those of all: its sets are of like images."""
+    table("keys", "sets of 50 a key", "p ≤ 0.01, all keys", "p ≤ 0.01, worst key", "p ≤ 0.001, worst key")
+    parts = list(sets(real, BATCH, count, "one key"))
+    found = np.array([[key_of("one key", k).detect(part).p_value for part in parts] for k in range(keys)])
+    worst = [f"{(found <= limit).mean(1).max():.4g}" for limit in (0.01, 0.001)]
+    row(keys, count, f"{(found <= 0.01).mean():.4g}", *worst)
+
+
+def survival(samples: np.ndarray, count: int) -> None:
+    """Print the detection rates after each attack, per image and per set."""
+    table("attack", "found, per image", "n", f"found, per {BATCH}", "n", "median p-value of a set")
+    marked = [
+        (key_of("survival", i), key_of("survival", i).embed(part))
+        for i, part in enumerate(sets(samples, BATCH, count, "survival"))
+    ]
+    for name, attack in ATTACKS.items():
+        single, together = [], []
+        for i, (mark, images) in enumerate(marked):
+            attacked = [attack(image, rng_of(name, i * BATCH + j)) for j, image in enumerate(images)]
+            together.append(mark.detect(attacked).p_value)
+            single += [mark.detect([image]).p_value for image in attacked]
+        middle = f"{np.median(together):.1g}"
+        row(name, share(single, ALPHA), len(single), share(together, ALPHA), len(together), middle)
+
+
+def mixtures(samples: np.ndarray, real: np.ndarray, count: int) -> None:
+    """Print detection rates of sets in which only some images are marked."""
+    table(f"marked of {BATCH}", *(f"found, {name}" for name in FOR_COST), "n")
+    for marked in (1, 2, 5, 10, 25):
+        found: dict[str, list[float]] = {name: [] for name in FOR_COST}
+        for i, part in enumerate(sets(samples, BATCH, count, "mixture")):
+            mark = key_of("mixture", i)
+            mixed = [*mark.embed(part[:marked]), *next(sets(real, BATCH - marked, 1, f"rest {i}"))]
+            for name, kept in found.items():
+                attacked = [ATTACKS[name](image, rng_of(name, i)) for image in mixed]
+                kept.append(mark.detect(attacked).p_value)
+        row(marked, *(share(kept, ALPHA) for kept in found.values()), count)
+
+
+def cost(samples: np.ndarray, real: np.ndarray, extractor: Path) -> None:
+    """Print what the mark does to the images, by its strength: means over two keys."""
+    model, _ = load_extractor(extractor, "cpu")
+    names = (
+        "strength",
+        "PSNR, dB",
+        "semantic distance",
+        "texture distance",
+        "found, per image",
+        "after JPEG 75",
+    )
+    table(*names)
+    held_out = extract(model, torch.from_numpy(real), "cpu")
+    for strength in (0.0, *STRENGTHS):
+        keys = [key_of("cost", i) for i in range(2 if strength else 1)]
+        found: list[list[float]] = []
+        for i, mark in enumerate(keys):
+            marked = mark.embed(samples, strength) if strength else samples
+            features = extract(model, torch.from_numpy(marked), "cpu")
+            distances = [
+                distance(getattr(held_out, k), getattr(features, k)) for k in ("semantic", "texture")
+            ]
+            singles = [[detected(mark, attack, image) for image in marked[:200]] for attack in FOR_COST]
+            rates = [float(np.mean(single)) for single in singles]
+            found.append([psnr(samples, marked), *distances, *rates])
+        noise, semantic, texture, single, coded = np.mean(found, 0)
+        named = f"{strength:g}{' (default)' if strength == STRENGTH else ''}" if strength else "no mark"
+        row(named, f"{noise:.1f}", f"{semantic:.3f}", f"{texture:.3f}", f"{single:.2f}", f"{coded:.2f}")
+
+
+def detected(mark: Mark, attack: str, image: np.ndarray) -> bool:
+    """Return whether one image betrays the mark after an attack."""
+    return mark.detect([ATTACKS[attack](image, rng_of(attack))]).p_value <= ALPHA
+
+
+def distance(real: torch.Tensor, fake: torch.Tensor) -> float:
+    """Return the Fréchet distance as `evaluate` takes it, in units of the real images' spread."""
+    return metrics.frechet_distance(*metrics.standardise(real, fake))
+
+
+def psnr(images: np.ndarray, marked: np.ndarray) -> float:
+    """Return the peak signal-to-noise ratio of a set, decibels."""
+    error = np.mean((images.astype(np.float32) - marked) ** 2)
+    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+
+
+def adversary(samples: np.ndarray, real: np.ndarray, count: int) -> None:
+    """Print what somebody gains who has this program and marked images, and no key: removal, and forgery."""
+    both = "per image, per 50"
+    table("marked images seen", f"found after removal, {both}", f"found in forged real images, {both}", "n")
+    for seen in (1, 10, 100):
+        removed: list[list[float]] = []
+        forged: list[list[float]] = []
+        for i in range(count):
+            mark, own = key_of("adversary", i), samples[rng_of("adversary", i).permutation(len(samples))]
+            pattern = guess(mark.embed(own[BATCH : BATCH + seen]))
+            forgery = next(sets(real, BATCH, 1, f"forged {i}"))
+            for kept, images, sign in ((removed, mark.embed(own[:BATCH]), -1), (forged, forgery, 1)):
+                changed = np.clip(np.rint(images + sign * 1.4 * STRENGTH * pattern), 0, 255).astype(np.uint8)
+                kept.append(
+                    [*(mark.detect([image]).p_value for image in changed), mark.detect(changed).p_value]
+                )
+        shares = [
+            f"{(np.array(kept)[:, :-1] <= ALPHA).mean():.4g}, {(np.array(kept)[:, -1] <= ALPHA).mean():.4g}"
+            for kept in (removed, forged)
+        ]
+        row(seen, *shares, count)
+
+
+def guess(marked: np.ndarray) -> np.ndarray:
+    """Return the mark's pattern (H, W), spread 1, as well as marked images betray it to who has no key."""
+    side = marked.shape[-1]
+    found = inside._directions(marked, side, inside.WHOLE)[:, 0].sum(0)
+    waves = np.zeros(inside._band(side).shape)
+    waves[inside._band(side)] = found / inside._radii(side)[inside._band(side)]
+    cosines = inside._waves(side, side, (0, 0))
+    pattern = cosines @ waves @ cosines[:, ::2].T
+    return np.asarray(pattern / pattern.std())
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = options.Parser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--samples", type=Path, default=Path("samples/samples.safetensors"))
+    parser.add_argument("--real", type=Path, default=Path("data/prepared/test.safetensors"))
+    parser.add_argument("--extractor", type=Path, default=Path("models/extractor.safetensors"))
+    parser.add_argument(
+        "--sets", type=options.count, default=20, help="of 50 images, for each detection rate"
+    )
+    parser.add_argument("--unmarked", type=options.count, default=1000, help="sets of 50, for false alarms")
+    parser.add_argument(
+        "--keys", type=options.count, default=100, help="keys that meet the same unmarked sets"
+    )
+    try:
+        arguments = parser.parse_args()
+        samples, real = (read_arrays(path).images for path in (arguments.samples, arguments.real))
+        if arguments.samples == arguments.real:
+            order = rng_of("halves").permutation(len(real))
+            samples, real = samples[order[::2]], real[order[1::2]]
+        if min(len(samples), len(real)) < 2 * BATCH:
+            raise UserError(f"{arguments.samples}, {arguments.real}: {2 * BATCH} images of each are needed")
+        print(f"{machine.describe('cpu')}; samples {samples.shape}, real {real.shape}")
+        false_alarms({"samples": samples, "real": real}, arguments.unmarked)
+        one_key(real, arguments.keys, 20)
+        survival(samples, arguments.sets)
+        mixtures(samples, real, arguments.sets)
+        cost(samples, real, arguments.extractor)
+        adversary(samples, real, arguments.sets)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
