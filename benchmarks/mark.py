@@ -128,7 +128,7 @@ def cost(samples: np.ndarray, real: np.ndarray, extractor: Path) -> None:
     for strength in (0.0, *STRENGTHS):
         keys = [key_of("cost", i) for i in range(2 if strength else 1)]
         found: list[list[float]] = []
-        for i, mark in enumerate(keys):
+        for mark in keys:
             marked = mark.embed(samples, strength) if strength else samples
             features = extract(model, torch.from_numpy(marked), "cpu")
             distances = [

@@ -34,6 +34,7 @@ LOWEST, HIGHEST = 6.0, 20.0  # |k|, half waves a side of 32 pixels; the highest 
 MARGIN = 4  # 32nds of a side that a crop may have taken, both ends together
 BLUR = 1.25  # pixels, the radius of a neighbourhood
 NOISE = 3.0  # grey levels: calmer than this is calm
+SMALLEST = 16  # pixels a side, to be marked or looked at
 LARGEST = 256  # longer sides are brought down to this first
 CHUNK = 64  # images seen at once
 
@@ -214,9 +215,11 @@ def _luma(images: Array) -> Array:
 
 
 def _checked(images: Array) -> Array:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
+    fits = images.dtype == np.uint8 and images.ndim == 4 and images.shape[1] in (1, 3)
+    if not fits or min(images.shape[2:]) < SMALLEST:
         raise ValueError(
-            f"a mark is for uint8 images (N, C, H, W), C 1 or 3, not {images.dtype} {images.shape}"
+            f"a mark is for uint8 images (N, C, H, W), C 1 or 3, H and W at least {SMALLEST}; "
+            f"these are {images.dtype} {images.shape}"
         )
     return images
 
