@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby, product
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,9 @@ CHUNK = 64  # images seen at once
 
 Array = np.ndarray[Any, Any]
 Margins = tuple[int, int]  # 32nds of a side lost before and after what is left
-WHOLE: list[tuple[Margins, Margins]] = [((0, 0), (0, 0))]
-_ENDS = [(a, b) for a in range(MARGIN + 1) for b in range(MARGIN + 1 - a)]
-CROPS = [pair for pair in product(_ENDS, _ENDS) if pair != WHOLE[0]]
+Found = list[tuple[float, float]]  # p-values, and minus the scores
+WHOLE: list[Margins] = [(0, 0)]
+CROPPED = [(a, b) for a in range(MARGIN + 1) for b in range(MARGIN + 1 - a)]
 
 
 @dataclass(frozen=True)
@@ -86,64 +86,80 @@ class Mark:
         side = next((side for side in SIDES if side >= min(height, width)), SIDES[-1])
         waves = np.zeros(_band(side).shape)
         waves[_band(side)] = self._of(side)
+        clear = CLEAR / np.sqrt(len(self._of(side)))
         pattern = _waves(height, side, (0, 0)) @ waves @ _waves(width, side, (0, 0))[:, ::2].T
         pattern *= strength / pattern.std()
         marked, hidden = images.copy(), np.arange(len(images))
         for boost in BOOSTS:
             marked[hidden] = np.clip(np.rint(images[hidden] + boost * pattern), 0, 255)
-            scores, _ = self._judge(_directions(marked[hidden], side, WHOLE)[:, 0], side)
-            hidden = hidden[scores < CLEAR]
+            cosines = self._cosines(_directions(marked[hidden], side, WHOLE)[:, 0], side)
+            hidden = hidden[cosines < clear]
             if not len(hidden):
                 break
         return marked
 
     def detect(self, images: Array | Sequence[Array]) -> Detection:
-        """Look for the mark in uint8 images (N, C, H, W), or (C, H, W) of any sizes; C 1 or 3.
-
-        Two questions share the p-value: are they marked as a set, all cropped alike; is any one of them,
-        however cropped. Raises ValueError for other shapes and types, and where there are no images.
-        """
-        batches = list(_batches(images))
-        count = sum(map(len, batches))
-        if not count:
-            raise ValueError("no images to look for a mark in")
-        longest = max(max(batch.shape[2:]) for batch in batches)
-        sides = [side for side in SIDES if side == SIDES[0] or side <= longest]
-        hypotheses = [(side, WHOLE, 0.5 / len(sides)) for side in sides] + [
-            (SIDES[0], CROPS, 0.5 / len(CROPS))
-        ]
-        as_set, by_itself = [], []
-        for side, crops, weight in hypotheses:
-            total = np.zeros((len(crops), len(self._of(side))))
-            for batch in batches:
-                found = _directions(batch, side, crops)
-                total += found.sum(0)
-                by_itself.append(self._best(found, side, weight / count))
-            as_set.append(self._best(total, side, weight))
-        questions = [min(as_set), min(by_itself)] if count > 1 else [min(as_set)]
-        p_value, negative = min(questions)
-        return Detection(-negative, min(1.0, p_value * len(questions)), count)
+        """Look for this mark alone: see the function `detect`."""
+        return detect([self], images)[0]
 
     def _of(self, side: int) -> Array:
-        return self._amplitudes[:side, : side // 2][_band(side)]
+        return np.asarray(self._amplitudes[:side, : side // 2][_band(side)])
 
     def _best(self, directions: Array, side: int, weight: float) -> tuple[float, float]:
-        """Return the least p-value over its ``weight``, and minus its score."""
-        scores, tails = self._judge(directions, side)
-        best = scores.argmax()
-        return float(tails.flat[best]) / weight, -float(scores.flat[best])
+        """Return the least p-value of directions (..., d) over its ``weight``, and minus its score."""
+        cosines = self._cosines(directions, side)
+        best = float(cosines.max())
+        return float(_tail(best, directions.shape[-1])) / weight, -best * float(np.sqrt(directions.shape[-1]))
 
-    def _judge(self, directions: Array, side: int) -> tuple[Array, Array]:
-        """Return scores and one-sided tails of directions (..., d) of any length; without length: 0 and 1."""
+    def _cosines(self, directions: Array, side: int) -> Array:
+        """Return the cosines (...) of the angles between the key and directions (..., d); 0 for none."""
         key = self._of(side)
         lengths = np.linalg.norm(directions, axis=-1)
-        some = lengths > 1e-9
-        cosines = np.divide(
-            directions @ key, lengths * np.linalg.norm(key), out=np.zeros_like(lengths), where=some
-        )
-        caps = betainc((len(key) - 1) / 2, 0.5, np.clip(1 - cosines**2, 0, 1)) / 2  # shares of the sphere
-        tails = np.where(cosines > 0, caps, 1 - caps)
-        return cosines * np.sqrt(len(key)), np.where(some, tails, 1.0)
+        found = np.zeros(lengths.shape)
+        products = directions @ (key / np.linalg.norm(key))
+        return np.asarray(np.divide(products, lengths, out=found, where=lengths > 1e-9))
+
+
+def detect(marks: Sequence[Mark], images: Array | Sequence[Array]) -> list[Detection]:
+    """Look for several marks in uint8 images: (N, C, H, W), or (C, H, W) of any sizes; C 1 or 3.
+
+    Two questions share a p-value: are they marked as a set, all cropped alike; is any one of them, however
+    cropped. Who tries many keys has to multiply the p-values by their number.
+    Raises ValueError for other shapes and types, and where there are no images.
+    """
+    batches = list(_batches(images))
+    count = sum(map(len, batches))
+    if not count:
+        raise ValueError("no images to look for a mark in")
+    longest = max(max(batch.shape[2:]) for batch in batches)
+    sides = [side for side in SIDES if side == SIDES[0] or side <= longest]
+    hypotheses = [(side, WHOLE, 0.5 / len(sides)) for side in sides]
+    hypotheses += [(SIDES[0], CROPPED, 0.5 / len(CROPPED) ** 2)]
+    as_set, by_itself = ([Found() for _ in marks] for _ in range(2))
+    for side, ends, weight in hypotheses:
+        total = np.zeros((len(ends) ** 2, int(_band(side).sum())))
+        for batch in batches:
+            found = _directions(batch, side, ends)
+            total += found.sum(0)
+            for mark, kept in zip(marks, by_itself, strict=True):
+                kept.append(mark._best(found, side, weight / count))
+        for mark, kept in zip(marks, as_set, strict=True):
+            kept.append(mark._best(total, side, weight))
+    return [_verdict(*both, count) for both in zip(as_set, by_itself, strict=True)]
+
+
+def _verdict(
+    as_set: list[tuple[float, float]], by_itself: list[tuple[float, float]], count: int
+) -> Detection:
+    questions = [min(as_set), min(by_itself)] if count > 1 else [min(as_set)]
+    p_value, negative = min(questions)
+    return Detection(-negative, min(1.0, p_value * len(questions)), count)
+
+
+def _tail(cosine: Array | float, dimensions: int) -> Array:
+    """Return the share of all directions whose cosine with a given one is at least so much."""
+    caps = betainc((dimensions - 1) / 2, 0.5, 1 - np.square(np.clip(cosine, -1, 1))) / 2
+    return np.asarray(np.where(np.asarray(cosine) > 0, caps, 1 - caps))
 
 
 def _expand(key: bytes) -> Array:
@@ -175,19 +191,20 @@ def _waves(pixels: int, side: int, margins: Margins) -> Array:
     return np.cos(np.pi * x[:, None] * k) * (k * (high - low) < pixels)
 
 
-def _directions(images: Array, side: int, crops: list[tuple[Margins, Margins]]) -> Array:
-    """Return what uint8 images (N, C, H, W) hold of the waves, by crop: (N, crops, d), of length 1 or 0."""
+def _directions(images: Array, side: int, ends: list[Margins]) -> Array:
+    """Return what uint8 images (N, C, H, W) hold of the waves: (N, E * E, d), of length 1 or 0.
+
+    ``ends``: E guesses of what either side has lost; d: the number of waves in the band.
+    """
     calm = _weighed(_luma(images), side)
     height, width = calm.shape[1:]
     reach = int(HIGHEST * side / SIDES[0]) + 1
-    rows = {crop: _waves(height, side, crop)[:, :reach] for crop, _ in crops}
-    columns = {crop: _waves(width, side, crop)[:, :reach:2] for _, crop in crops}
-    tall = np.tensordot(calm, np.stack(list(rows.values())), (1, 1))  # (N, W, rows, ky)
-    both = np.tensordot(tall, np.stack(list(columns.values())), (1, 1))  # (N, rows, ky, columns, kx)
-    inside = _band(side)[:reach, : (reach + 1) // 2]
-    found = both.transpose(0, 1, 3, 2, 4)[..., inside] * _radii(side)[_band(side)]
-    chosen = [list(rows).index(y) * len(columns) + list(columns).index(x) for y, x in crops]
-    found = found.reshape(len(images), -1, found.shape[-1])[:, chosen]
+    rows = np.stack([_waves(height, side, margins)[:, :reach] for margins in ends])
+    columns = np.stack([_waves(width, side, margins)[:, :reach:2] for margins in ends])
+    tall = np.tensordot(calm, rows, (1, 1))  # (N, W, E, ky)
+    both = np.tensordot(tall, columns, (1, 1)).transpose(0, 1, 3, 2, 4)  # (N, E, E, ky, kx)
+    inside = np.flatnonzero(_band(side)[:reach, : (reach + 1) // 2])
+    found = both.reshape(len(images), len(ends) ** 2, -1)[..., inside] * _radii(side)[_band(side)]
     lengths = np.linalg.norm(found, axis=-1, keepdims=True)
     return np.asarray(np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 1e-9))
 
