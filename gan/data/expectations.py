@@ -1,64 +1,102 @@
 """The expectations that a manifest is held to, each critical (stops the pipeline) or a warning.
 
-To add one of your own, append a Rule to ``_of_images`` (a row an image) or ``_of_summary`` (one row
-of figures, gan/data/summary.py): a name in plain words, the limit as it is shown, and any
-expectation of Great Expectations.
+Those of your own go to gan/data/own_expectations.py.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import great_expectations.expectations
-
+from gan.data.drift import NAMES
 from gan.data.manifest import COLUMNS
+from gan.data.own_expectations import own
+from gan.data.rules import FrameName, Rule, at_least, at_most, gxe
+from gan.data.summary import ELONGATED, Summary
+from gan.errors import UserError
 from gan.params import Validate
 
-FrameName = Literal["manifest", "accepted", "summary"]
 MODES = (
     *("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"),
     *("I", "F", "I;16", "I;16L", "I;16B", "I;16N"),
 )
-gxe: Any = great_expectations.expectations  # its types take no plain text as a severity
+DARKEST, BRIGHTEST = 5.0, 250.0  # of 255, a set's mean pixel: beyond, something went wrong on the way here
 
 
-@dataclass(frozen=True)
-class Rule:
-    """An expectation, the frame it looks at, and how it is shown."""
-
-    name: str
-    frame: FrameName
-    limit: str
-    expectation: Any
-
-
-def rules(params: Validate, labelled: bool) -> list[Rule]:
+def rules(params: Validate, summary: Summary) -> list[Rule]:
     """Return all rules, in the order they are shown."""
-    return _of_summary(params, labelled) + _of_images(params, labelled)
-
-
-def _of_summary(params: Validate, labelled: bool) -> list[Rule]:
-    def least(name: str, column: str, value: float, severity: str) -> Rule:
-        check = gxe.ExpectColumnValuesToBeBetween(column=column, min_value=value, severity=severity)
-        return Rule(name, "summary", f"at least {value:g}", check)
-
-    def most(name: str, column: str, value: float, severity: str) -> Rule:
-        check = gxe.ExpectColumnValuesToBeBetween(column=column, max_value=value, severity=severity)
-        return Rule(name, "summary", f"at most {value:g}", check)
-
     found = [
-        least("training images", "train", params.min_images, "critical"),
-        least("test images", "test", 1, "critical"),
-        least("share of images that can be read", "decodable", params.min_decodable, "critical"),
-        least("every image can be read", "decodable", 1, "warning"),
-        most("share of test images that stand in train too", "leaked", params.max_leaked, "critical"),
-        most("share of images that repeat another", "duplicates", params.max_duplicates, "warning"),
+        *_of_summary(params),
+        *(_of_classes(params, summary) if summary.labelled or params.classes is not None else []),
+        *_of_drift(params, summary),
+        *_of_images(params, summary.labelled),
+        *own(params, summary.labelled),
     ]
-    if labelled:
+    twice = [key for key, count in Counter(rule.key for rule in found).items() if count > 1]
+    if twice:
+        raise UserError(f"gan/data/own_expectations.py: key {twice[0]!r} stands twice; give each its own")
+    return found
+
+
+def _of_summary(params: Validate) -> list[Rule]:
+    decodable = params.min_decodable
+    mean = gxe.ExpectColumnValuesToBeBetween(
+        column="mean", min_value=DARKEST, max_value=BRIGHTEST, severity="warning"
+    )
+    return [
+        at_least("train", "training images", params.min_images, "critical"),
+        at_least("test", "test images", 1, "critical"),
+        at_least("decodable", "share of images that can be read", decodable, "critical"),
+        at_least("all_decodable", "every image can be read", 1, "warning", column="decodable"),
+        at_most("leaked", "share of test images that stand in train too", params.max_leaked, "critical"),
+        at_most(
+            "near_leaked",
+            "share of test images that nearly stand in train too",
+            params.max_near_leaked,
+            "warning",
+        ),
+        at_most("duplicates", "share of images that repeat another", params.max_duplicates, "warning"),
+        at_most(
+            "near_duplicates",
+            "share of images that nearly repeat another",
+            params.max_near_duplicates,
+            "warning",
+        ),
+        at_most("constant", "images of one value throughout", 0, "warning"),
+        at_most("elongated", f"images more than {ELONGATED} times as long as wide", 0, "warning"),
+        Rule("mean", "mean pixel of all images", "summary", f"{DARKEST:g} to {BRIGHTEST:g} of 255", mean),
+        at_most("unmeasured", "images that lack a statistic", 0, "critical"),
+    ]
+
+
+def _of_classes(params: Validate, summary: Summary) -> list[Rule]:
+    balance = params.min_class_balance
+    given = [
+        at_most("missing_classes", "classes of validate.classes that no image has", 0, "critical"),
+        at_most("foreign_classes", "classes that validate.classes lacks", 0, "critical"),
+    ]
+    found = [
+        *(given if params.classes is not None else []),
+        at_most("unknown_classes", "test classes that train lacks", 0, "critical"),
+        at_most("untested_classes", "train classes that test lacks", 0, "warning"),
+    ]
+    if summary.labelled:
         found += [
-            most("test classes that train lacks", "unknown_classes", 0, "critical"),
-            most("train classes that test lacks", "untested_classes", 0, "warning"),
-            least("smallest class over the mean class", "class_balance", params.min_class_balance, "warning"),
+            at_least("class_balance", "smallest class over the mean class", balance, "warning"),
+            at_most("relabelled", "images whose pixels stand under two labels", 0, "warning"),
+        ]
+    return found
+
+
+def _of_drift(params: Validate, summary: Summary) -> list[Rule]:
+    """Return a rule for each statistic that was compared with the reference, and for the label set."""
+    found = [
+        at_most(f"drift_{name}", f"drift of {NAMES[name]}, bits beyond chance", params.max_drift, "warning")
+        for name in summary.drift
+    ]
+    if "lost_classes" in summary.figures:
+        found += [
+            at_most("lost_classes", "classes of the reference that no image has", 0, "warning"),
+            at_most("new_classes", "classes that the reference lacks", 0, "warning"),
         ]
     return found
 
@@ -67,35 +105,36 @@ def _of_images(params: Validate, labelled: bool) -> list[Rule]:
     columns = gxe.ExpectTableColumnsToMatchSet(
         column_set=list(COLUMNS), exact_match=False, severity="critical"
     )
-    found = [Rule("the manifest has all its columns", "manifest", "all", columns)]
+    found = [Rule("columns", "the manifest has all its columns", "manifest", "all", columns)]
 
-    def add(name: str, frame: FrameName, limit: str, check: Any) -> None:
-        found.append(Rule(name, frame, limit, check))
+    def add(key: str, name: str, frame: FrameName, limit: str, check: Any) -> None:
+        found.append(Rule(key, name, frame, limit, check))
 
     def present(frame: FrameName, column: str) -> None:
         check = gxe.ExpectColumnValuesToNotBeNull(column=column, severity="critical")
-        add(f"{column} is given", frame, "every image", check)
+        add(f"no_{column}", f"{column} is given", frame, "every image", check)
 
     def among(name: str, frame: FrameName, column: str, values: Sequence[str], severity: str) -> None:
         check = gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), severity=severity)
-        add(name, frame, "one of " + " ".join(values), check)
+        add(f"other_{column}", name, frame, "one of " + " ".join(values), check)
+
+    def least(name: str, column: str, value: float, severity: str) -> None:
+        check = gxe.ExpectColumnValuesToBeBetween(column=column, min_value=value, severity=severity)
+        add(f"low_{column}", name, "accepted", f"at least {value:g}", check)
 
     present("manifest", "path")
     present("manifest", "status")
     unique = gxe.ExpectColumnValuesToBeUnique(column="path", severity="critical")
-    add("no path stands twice", "manifest", "once each", unique)
+    add("same_path", "no path stands twice", "manifest", "once each", unique)
     among("status is known", "manifest", "status", ["ok", "refused"], "critical")
     present("accepted", "split")
     among("half is known", "accepted", "split", ["train", "test"], "critical")
     present("accepted", "pixels_sha256")
     if labelled:
         present("accepted", "label")
-    for column in ("width", "height"):
-        size = gxe.ExpectColumnValuesToBeBetween(column=column, min_value=1, severity="critical")
-        add(f"{column} in pixels", "accepted", "at least 1", size)
+    least("width in pixels", "width", 1, "critical")
+    least("height in pixels", "height", 1, "critical")
     among("pixel mode is known", "accepted", "mode", MODES, "warning")
-    contrast = gxe.ExpectColumnValuesToBeBetween(
-        column="std", min_value=params.min_pixel_std, severity="warning"
-    )
-    add("contrast (std of pixels)", "accepted", f"at least {params.min_pixel_std:g}", contrast)
+    least("contrast (std of pixels)", "std", params.min_pixel_std, "warning")
+    least("entropy of pixels, bits", "entropy", params.min_entropy, "warning")
     return found

@@ -1,61 +1,123 @@
 """What a manifest says as a whole: one row of figures, which expectations then range-check."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from gan.data.drift import Drift, compare
 from gan.data.manifest import COLUMNS, count_reasons
+from gan.data.repeats import Offenders, repeats
+
+ELONGATED = 8  # times as long as wide: a strip, of which little is left in a square
+MEASURED = ("mean", "std", "min", "max", "sharpness", "entropy")
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Figures of a manifest, and for those that point at images the paths of these."""
+    """Figures of a manifest, and what they point at."""
 
     figures: dict[str, float]  # shares are 0 to 1
-    offenders: dict[str, list[str]]  # of each such figure, in the manifest's order
-    statistics: dict[str, object]  # counts to be shown
+    offenders: dict[str, Offenders]  # of each such figure, the images
+    classes: dict[str, list[str]]  # of each such figure, the classes
+    statistics: dict[str, Any]  # counts and means to be shown
+    drift: dict[str, Drift]  # of each statistic that was compared with a reference
     labelled: bool
 
 
-def summarise(manifest: pd.DataFrame) -> Summary:
-    """Count and compare; columns that are missing count as empty, never as an error here."""
-    frame = manifest.reindex(columns=list(COLUMNS))
-    good = frame[frame["status"] == "ok"]
+def accepted(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the images that were prepared, with all columns of a manifest."""
+    frame = manifest.reindex(columns=list(COLUMNS)).astype(COLUMNS)
+    return frame[(frame["status"] == "ok").fillna(False)]
+
+
+def summarise(
+    manifest: pd.DataFrame, earlier: pd.DataFrame | None = None, classes: Sequence[str] | None = None
+) -> Summary:
+    """Count and compare; columns that are missing count as empty, never as an error here.
+
+    ``earlier``: the accepted images of a reference. ``classes``: the labels there must be.
+    """
+    frame, good = manifest.reindex(columns=list(COLUMNS)), accepted(manifest)
     train, test = good[good["split"] == "train"], good[good["split"] == "test"]
-    refused = frame[frame["status"] != "ok"]
-    repeated = good[good["pixels_sha256"].notna() & good["pixels_sha256"].duplicated()]
-    leaked = test[test["pixels_sha256"].notna() & test["pixels_sha256"].isin(train["pixels_sha256"])]
-    figures: dict[str, float] = {
-        "train": len(train),
-        "test": len(test),
-        "decodable": _share(len(good), len(frame)),
-        "duplicates": _share(len(repeated), len(good)),
-        "leaked": _share(len(leaked), len(test)),
-    }
-    offenders = {"decodable": refused, "duplicates": repeated, "leaked": leaked}
     labelled = bool(good["label"].notna().any())
+    offenders = {
+        "decodable": Offenders(frame[(frame["status"] != "ok").fillna(True)]),
+        **repeats(good, labelled),
+        **_odd(good),
+    }
+    figures: dict[str, float] = {"train": len(train), "test": len(test)}
+    figures["decodable"] = _share(len(good), len(frame))
+    for name, whole in (("duplicates", good), ("leaked", test)):
+        for kind in (name, f"near_{name}"):
+            figures[kind] = _share(len(offenders[kind].rows), len(whole))
+    for name in ("constant", "elongated", "unmeasured", *(["relabelled"] if labelled else [])):
+        figures[name] = len(offenders[name].rows)
+    figures["mean"] = _round(good["mean"].mean()) or 0.0
+    found = _classes(train, test, earlier, classes)
+    figures |= {name: len(names) for name, names in found.items()}
+    for name in {"foreign_classes", "unknown_classes", "new_classes"} & set(found):
+        rows = test if name == "unknown_classes" else good
+        offenders[name] = Offenders(rows[rows["label"].isin(found[name])])
     if labelled:
         sizes = train["label"].value_counts()
-        unknown = test[test["label"].notna() & ~test["label"].isin(sizes.index)]
         figures["class_balance"] = _share(float(sizes.min()), float(sizes.mean())) if len(sizes) else 0.0
-        figures["unknown_classes"] = unknown["label"].nunique()
-        figures["untested_classes"] = len(set(sizes.index) - set(test["label"].dropna()))
-        offenders["unknown_classes"] = unknown
-    statistics = {
+    drifts = {} if earlier is None else compare(good, earlier)
+    figures |= {f"drift_{name}": drift.beyond for name, drift in drifts.items()}
+    statistics = _statistics(frame, good) | {"train": len(train), "test": len(test)}
+    if earlier is not None:
+        statistics["reference"] = {"accepted": len(earlier), "classes": _counts(earlier["label"])}
+    return Summary(figures, offenders, found, statistics, drifts, labelled)
+
+
+def _odd(good: pd.DataFrame) -> dict[str, Offenders]:
+    """Find images that hold one value, that are mere strips, or that have not been measured."""
+    longer, shorter = good[["width", "height"]].max(axis=1), good[["width", "height"]].min(axis=1)
+    return {
+        "constant": Offenders(good[(good["min"] == good["max"]).fillna(False)]),
+        "elongated": Offenders(good[(longer > ELONGATED * shorter).fillna(False)]),
+        "unmeasured": Offenders(good[good[list(MEASURED)].isna().any(axis=1)]),
+    }
+
+
+def _classes(
+    train: pd.DataFrame, test: pd.DataFrame, earlier: pd.DataFrame | None, wanted: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """Find classes that stand where they should not, or do not where they should."""
+    halves = set(train["label"].dropna()), set(test["label"].dropna())
+    present = halves[0] | halves[1]
+    found = {}
+    if wanted is not None:
+        found = {"missing_classes": set(wanted) - present, "foreign_classes": present - set(wanted)}
+    if present or wanted is not None:
+        found |= {"unknown_classes": halves[1] - halves[0], "untested_classes": halves[0] - halves[1]}
+    if earlier is not None and (present or earlier["label"].notna().any()):
+        past = set(earlier["label"].dropna())
+        found |= {"lost_classes": past - present, "new_classes": present - past}
+    return {name: sorted(map(str, names)) for name, names in found.items()}
+
+
+def _statistics(frame: pd.DataFrame, good: pd.DataFrame) -> dict[str, Any]:
+    return {
         "images": len(frame),
         "accepted": len(good),
-        "refused": len(refused),
+        "refused": len(frame) - len(good),
         "refused_by_reason": count_reasons(frame),
-        "train": len(train),
-        "test": len(test),
-        "classes": {
-            str(name): int(count) for name, count in good["label"].value_counts().sort_index().items()
+        "notes": _counts(good["note"]),
+        "classes": _counts(good["label"]),
+        "modes": _counts(good["mode"]),
+        "formats": _counts(good["format"]),
+        **{name: _round(good[name].mean()) for name in ("mean", "std", "sharpness", "entropy")},
+        **{
+            side: {kind: _round(getattr(good[side], kind)()) for kind in ("min", "median", "max")}
+            for side in ("width", "height")
         },
-        "mean": _round(good["mean"].mean()),
-        "std": _round(good["std"].mean()),
     }
-    paths = {name: [str(path) for path in rows["path"]] for name, rows in offenders.items()}
-    return Summary(figures, paths, statistics, labelled)
+
+
+def _counts(column: "pd.Series[str]") -> dict[str, int]:
+    return {str(name): int(count) for name, count in column.value_counts().sort_index().items()}
 
 
 def _share(part: float, whole: float) -> float:

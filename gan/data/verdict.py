@@ -1,99 +1,120 @@
-"""Hold a manifest to its expectations with Great Expectations; a compact result that never varies."""
+"""Hold a manifest to its expectations; a compact result that is the same for the same manifest."""
 
-import os
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from gan.data.summary import Summary, summarise
+from gan.data.expectations import rules
+from gan.data.reference import Reference
+from gan.data.repeats import Offenders
+from gan.data.rules import FrameName, Rule
+from gan.data.suite import SHOWN, run
+from gan.data.summary import Summary, accepted, summarise
 from gan.params import Validate
-
-os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read at import: nothing phones home
-
-import great_expectations as gx
-from great_expectations.data_context.types.base import ProgressBarsConfig
-
-from gan.data.expectations import FrameName, Rule, rules
 
 EXAMPLES = 3
 
 
-def judge(manifest: pd.DataFrame, params: Validate) -> dict[str, Any]:
-    """Return what becomes ``result.json``: success, worst severity, statistics, expectations.
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the expectations.
 
-    The library's times and ids are left out, so that one manifest gives one result.
+    ``result`` becomes result.json: success, worst severity, statistics, observed figures by key, drift,
+    expectations. ``offenders``: by key of an expectation, the images that it points at, whether it holds or
+    not; of those that the library found, the first 12.
     """
-    summary = summarise(manifest)
-    accepted = manifest[manifest["status"] == "ok"] if "status" in manifest else manifest
+
+    result: dict[str, Any]
+    offenders: dict[str, Offenders]
+
+
+def judge(
+    manifest: pd.DataFrame,
+    params: Validate,
+    reference: Reference | None = None,
+    pages: Path | None = None,
+) -> Verdict:
+    """Judge a manifest, against an earlier one if given. Raises UserError for an own rule that is no rule.
+
+    ``pages``: an empty folder for Great Expectations' own pages. Its times and ids are left out of the
+    result, so that one manifest gives one result.
+    """
+    manifest = manifest.reset_index(drop=True)
+    summary = summarise(manifest, reference and reference.frame, params.classes)
+    taken = manifest[(manifest["status"] == "ok").fillna(False)] if "status" in manifest else manifest
     frames: dict[FrameName, pd.DataFrame] = {
         "summary": pd.DataFrame([summary.figures]),
         "manifest": manifest,
-        "accepted": accepted,
+        "accepted": taken,
     }
-    suite = rules(params, summary.labelled)
-    judged: list[dict[str, Any]] = [{} for _ in suite]
-    for name, frame in frames.items():
-        places = [place for place, rule in enumerate(suite) if rule.frame == name]
-        outcomes = _run([suite[place] for place in places], name, frame)
-        for place, outcome in zip(places, outcomes, strict=True):
-            judged[place] = _compact(suite[place], outcome, summary)
+    suite = rules(params, summary)
+    offenders: dict[str, Offenders] = {}
+    judged, observed = [], {}
+    for rule, outcome in zip(suite, run(suite, frames, pages), strict=True):
+        rows = _offenders(rule, outcome, summary, manifest)
+        if rows is not None and len(rows.rows):
+            offenders[rule.key] = rows
+        item = _compact(rule, outcome, summary, rows)
+        judged.append(item)
+        number = isinstance(item["observed"], (int, float))
+        observed[rule.key] = item["observed"] if number else item["unexpected_count"]
     failed = Counter(item["severity"] for item in judged if not item["success"])
     worst = next((severity for severity in ("critical", "warning") if failed[severity]), None)
-    return {
+    result = {
         "success": worst is None,
         "worst": worst,
         "statistics": {
             **summary.statistics,
+            **({} if reference is None else {"reference_sha256": reference.sha256}),
             "expectations": len(judged),
             "failed_critical": failed["critical"],
             "failed_warning": failed["warning"],
         },
+        "observed": observed,
+        "drift": {
+            name: {"divergence": drift.divergence, "chance": drift.chance, "beyond": drift.beyond}
+            for name, drift in summary.drift.items()
+        },
         "expectations": judged,
     }
+    return Verdict(result, offenders)
 
 
-def line(item: dict[str, Any]) -> str:
+def line(item: Mapping[str, Any]) -> str:
     """Return one failed expectation as a line: what, observed, limit, how many, the first files."""
     if item["observed"] is None:
         return f"{item['severity']}: {item['name']}: cannot be told, {item['error']}"
     count, shown = item["unexpected_count"], ", ".join(map(repr, item["examples"]))
     observed = f"{item['observed']:g}" if isinstance(item["observed"], float) else item["observed"]
+    said = f"{item['severity']}: {item['name']}: {observed}, expected {item['limit']}"
+    if item["classes"]:
+        more = " ..." * (len(item["classes"]) > EXAMPLES)
+        said += f"; {', '.join(map(repr, item['classes'][:EXAMPLES]))}{more}"
     files = f"; {count} image{'s' * (count != 1)}: {shown}{' ...' * (count > EXAMPLES)}" if shown else ""
-    return f"{item['severity']}: {item['name']}: {observed}, expected {item['limit']}{files}"
+    return said + files
 
 
-def _run(suite: list[Rule], name: str, frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Run rules over one frame; return each one's outcome as the library gives it, in their order."""
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    batch = (
-        context.data_sources.add_pandas("memory")
-        .add_dataframe_asset(name)
-        .add_batch_definition_whole_dataframe("all")
-    )
-    expectations = [rule.expectation for rule in suite]
-    for place, expectation in enumerate(expectations):
-        expectation.meta = {"place": place}
-    definition = gx.ValidationDefinition(
-        name=name,
-        data=batch,
-        suite=context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations)),
-    )
-    index = ["path"] if "path" in frame else []
-    wanted = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
-    if index:
-        wanted["unexpected_index_column_names"] = index
-    outcome = definition.run(batch_parameters={"dataframe": frame}, result_format=wanted)
-    results: list[dict[str, Any]] = [dict(item.to_json_dict()) for item in outcome.results]
-    found = {item["expectation_config"]["meta"]["place"]: item for item in results}
-    return [found[place] for place in range(len(suite))]
+def _offenders(
+    rule: Rule, outcome: Mapping[str, Any], summary: Summary, manifest: pd.DataFrame
+) -> Offenders | None:
+    if rule.frame == "summary":
+        return summary.offenders.get(outcome["expectation_config"]["kwargs"].get("column"))
+    places = outcome["result"].get("partial_unexpected_index_list")
+    return Offenders(manifest.loc[places]) if places else None
 
 
-def _compact(rule: Rule, outcome: dict[str, Any], summary: Summary) -> dict[str, Any]:
+def _compact(
+    rule: Rule, outcome: Mapping[str, Any], summary: Summary, offenders: Offenders | None
+) -> dict[str, Any]:
     result, config = outcome["result"], outcome["expectation_config"]
     column = config["kwargs"].get("column")
+    rows = [] if offenders is None else offenders.rows.reindex(columns=["path"])["path"].head(EXAMPLES)
     item = {
+        "key": rule.key,
         "name": rule.name,
         "expectation": config["type"],
         "column": column,
@@ -101,28 +122,45 @@ def _compact(rule: Rule, outcome: dict[str, Any], summary: Summary) -> dict[str,
         "success": outcome["success"],
         "observed": None,
         "limit": rule.limit,
-        "unexpected_count": 0,
-        "examples": [],
+        "unexpected_count": 0 if offenders is None else len(offenders.rows),
+        "examples": ["" if pd.isna(path) else str(path) for path in rows],
+        "classes": summary.classes.get(column, [])[:SHOWN] if rule.frame == "summary" else [],
     }
     error = _error(outcome["exception_info"])
     if error:
         return {**item, "error": error}
-    if rule.frame == "summary":
-        offenders = [] if outcome["success"] else summary.offenders.get(column, [])
-        item |= {"observed": summary.figures[column], "unexpected_count": len(offenders)}
-        return {**item, "examples": offenders[:EXAMPLES]}
-    if column is None:
-        return {**item, "observed": ", ".join(result["observed_value"])}
-    rows = result.get("unexpected_index_list") or []
-    paths = [str(row["path"]) for row in rows if "path" in row]
+    if rule.frame == "summary" and column in summary.figures:
+        return {**item, "observed": summary.figures[column]}
+    if "unexpected_count" not in result:  # of the table or a whole column, not of each row
+        value = result.get("observed_value")
+        return {**item, "observed": ", ".join(map(str, value)) if isinstance(value, list) else value}
     count = int(result["unexpected_count"])
     observed = f"{count} of {result['element_count']} differ" if count else "all"
-    return {**item, "observed": observed, "unexpected_count": count, "examples": paths[:EXAMPLES]}
+    return {**item, "observed": observed, "unexpected_count": count}
 
 
-def _error(info: dict[str, Any]) -> str | None:
+def _error(info: Mapping[str, Any]) -> str | None:
     """Return the message of an expectation that could not be evaluated (a missing column, say)."""
     found = (
         [info] if "raised_exception" in info else [item for item in info.values() if isinstance(item, dict)]
     )
     return next((str(item["exception_message"]) for item in found if item.get("raised_exception")), None)
+
+
+def account(statistics: Mapping[str, Any]) -> list[str]:
+    """Return lines that say what was kept, what was refused and why, and how the expectations stand."""
+    classes = len(statistics["classes"])
+    of_classes = f", {classes} classes" if classes else ", no classes"
+    kept = f"{statistics['accepted']} of {statistics['images']} images kept: "
+    lines = [f"{kept}{statistics['train']} to train on, {statistics['test']} held out{of_classes}"]
+    reasons = [f"{count} {reason}" for reason, count in statistics["refused_by_reason"].items()]
+    if reasons:
+        lines.append(f"{statistics['refused']} refused: {', '.join(reasons)}")
+    critical, warnings = statistics["failed_critical"], statistics["failed_warning"]
+    holding = statistics["expectations"] - critical - warnings
+    lines.append(
+        f"{holding} of {statistics['expectations']} expectations hold"
+        + (f", {critical} fail critically" if critical else "")
+        + (f", {warnings} warn" if warnings else "")
+    )
+    return lines
