@@ -82,7 +82,9 @@ class Drift:
 def values(frame: pd.DataFrame, statistic: str) -> NDArray[np.float64]:
     """Return a numeric statistic of the images that have it."""
     if statistic == "aspect":
-        column = frame["width"].astype("Float64") / frame["height"].astype("Float64").where(frame["height"] > 0)
+        column = frame["width"].astype("Float64") / frame["height"].astype("Float64").where(
+            frame["height"] > 0
+        )
     else:
         column = frame[statistic].astype("Float64")
     found: NDArray[np.float64] = column.dropna().to_numpy(dtype=np.float64)

@@ -116,7 +116,8 @@ def _of_images(params: Validate, labelled: bool) -> list[Rule]:
 
     def among(name: str, frame: FrameName, column: str, values: Sequence[str], severity: str) -> None:
         check = gxe.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), severity=severity)
-        add(f"other_{column}", name, frame, "one of " + " ".join(values), check)
+        limit = "one of Pillow's modes" if values is MODES else "one of " + " ".join(values)
+        add(f"other_{column}", name, frame, limit, check)
 
     def least(name: str, column: str, value: float, severity: str) -> None:
         check = gxe.ExpectColumnValuesToBeBetween(column=column, min_value=value, severity=severity)

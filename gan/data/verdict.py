@@ -17,6 +17,7 @@ from gan.data.summary import Summary, accepted, summarise
 from gan.params import Validate
 
 EXAMPLES = 3
+NAME = 120  # characters of a name in a line
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,19 @@ def line(item: Mapping[str, Any]) -> str:
     """Return one failed expectation as a line: what, observed, limit, how many, the first files."""
     if item["observed"] is None:
         return f"{item['severity']}: {item['name']}: cannot be told, {item['error']}"
-    count, shown = item["unexpected_count"], ", ".join(map(repr, item["examples"]))
+    count, shown = item["unexpected_count"], ", ".join(map(_named, item["examples"]))
     observed = f"{item['observed']:g}" if isinstance(item["observed"], float) else item["observed"]
     said = f"{item['severity']}: {item['name']}: {observed}, expected {item['limit']}"
     if item["classes"]:
         more = " ..." * (len(item["classes"]) > EXAMPLES)
-        said += f"; {', '.join(map(repr, item['classes'][:EXAMPLES]))}{more}"
+        said += f"; {', '.join(map(_named, item['classes'][:EXAMPLES]))}{more}"
     files = f"; {count} image{'s' * (count != 1)}: {shown}{' ...' * (count > EXAMPLES)}" if shown else ""
     return said + files
+
+
+def _named(name: str) -> str:
+    """Quote a name for a terminal: what cannot be printed escaped, the middle of a long one cut out."""
+    return repr(name if len(name) <= NAME else f"{name[: NAME // 2]} … {name[-NAME // 2 :]}")
 
 
 def _offenders(
@@ -133,7 +139,10 @@ def _compact(
         return {**item, "observed": summary.figures[column]}
     if "unexpected_count" not in result:  # of the table or a whole column, not of each row
         value = result.get("observed_value")
-        return {**item, "observed": ", ".join(map(str, value)) if isinstance(value, list) else value}
+        if isinstance(value, list):
+            missing = result.get("details", {}).get("mismatched", {}).get("missing", [])
+            value = "lacks " + ", ".join(map(str, missing)) if missing else "all"
+        return {**item, "observed": value}
     count = int(result["unexpected_count"])
     observed = f"{count} of {result['element_count']} differ" if count else "all"
     return {**item, "observed": observed, "unexpected_count": count}

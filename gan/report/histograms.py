@@ -35,13 +35,17 @@ def histogram(counts: Counts, other: Counts | None, edge: Callable[[float], floa
     marks = [(0, "start", first), (WIDTH / 2, "middle", (first + last) / 2), (WIDTH, "end", last)]
     texts = "".join(
         f'<text x="{_short(x)}" y="{HEIGHT + FOOT - 3}" text-anchor="{anchor}">'
-        f"{edge(place / len(counts)):.3g}</text>"
+        f"{_mark(edge(place / len(counts)))}</text>"
         for x, anchor, place in marks
     )
     return (
         f'<svg viewBox="-1 -1 {WIDTH + 2} {HEIGHT + FOOT + 1}" role="img" aria-label="{label}">'
         f'<path class="bars" d="{bars}"/>{outline}<path class="axis" d="M0 {HEIGHT}H{WIDTH}"/>{texts}</svg>'
     )
+
+
+def _mark(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _short(value: float) -> str:

@@ -85,7 +85,9 @@ def figure(item: Mapping[str, Any]) -> str:
     value = item["observed"]
     if value is None:
         return f"cannot be told: {words(item['error'])}"
-    return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    )
 
 
 def _urgency(item: Mapping[str, Any]) -> int:
@@ -109,6 +111,7 @@ def _card(
         "groups": groups,
         "together": offenders is not None and offenders.by is not None,
         "images": sum(map(len, groups)),
+        "seen": any(shown["address"] for group in groups for shown in group),
     }
 
 

@@ -21,17 +21,17 @@ DATA_DOCS = RUNS / "data_docs"  # no out: these pages hold times and random ids
 
 def main() -> None:
     """Read the manifest, write result and page, print a line for each failed expectation."""
-    params = load().validation
+    params = load()
     PASSED.unlink(missing_ok=True)
     manifest = read_manifest(PREPARED / "manifest.parquet")
     halves = {half: read_arrays(PREPARED / f"{half}.safetensors") for half in ("train", "test")}
-    reference = None if params.reference is None else read_reference(params.reference)
-    if params.data_docs:
+    reference = None if params.validation.reference is None else read_reference(params.validation.reference)
+    if params.validation.data_docs:
         with fresh_folder(DATA_DOCS) as folder:
-            verdict = judge(manifest, params, reference, folder)
+            verdict = judge(manifest, params.validation, reference, folder)
     else:
         shutil.rmtree(DATA_DOCS, ignore_errors=True)  # they would be of another manifest
-        verdict = judge(manifest, params, reference)
+        verdict = judge(manifest, params.validation, reference)
     write_text(REPORT / "index.html", page(verdict, manifest, halves, reference and reference.frame))
     write_json(REPORT / "result.json", verdict.result)
     for item in verdict.result["expectations"]:
@@ -39,8 +39,11 @@ def main() -> None:
             say("validate", line(item))
     for text in account(verdict.result["statistics"]):
         say("validate", text)
-    if params.data_docs:
-        say("validate", f"{DATA_DOCS}/index.html: opened, it loads styles and a tracking logo from the network")
+    if params.validation.data_docs:
+        say(
+            "validate",
+            f"{DATA_DOCS}/index.html: opened, it loads styles and a tracking logo from the network",
+        )
     statistics = verdict.result["statistics"]
     failed = statistics["failed_critical"]
     if failed:
