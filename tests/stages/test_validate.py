@@ -1,7 +1,18 @@
 import json
+import shutil
+import signal
+import time
 
+import pandas as pd
+import pytest
+
+from gan.data.manifest import COLUMNS
+from tests.conftest import ROOT, command, copy_project, set_params
 from tests.data.images import encoded, files, folder, picture
+from tests.data.manifests import manifest
 from tests.stages.project import Project
+
+REPORTS = ("index.html", "passed", "result.json")
 
 
 def result(project):
@@ -11,24 +22,33 @@ def result(project):
 def test_good_then_warned_then_stopped(tmp_path):
     content = {
         **files(70),
-        "blank.png": encoded(picture(1).point(lambda _: 9)),
+        "faint.png": encoded(picture(1).point(lambda value: 9 + value // 200)),
         "broken.png": b"\x89PNG\r\n\x1a\n",
     }
     project = Project(tmp_path / "p", folder(tmp_path / "x", content), validate__min_images=50)
     project.run("download", "prepare")
     said = project.run("validate")
     warned = [line for line in said.splitlines() if "warning: " in line]
-    assert len(warned) == 2 and "'broken.png'" in warned[0] and "'blank.png'" in warned[1]
+    assert len(warned) == 2 and "'broken.png'" in warned[0] and "'faint.png'" in warned[1]
+    assert "71 of 72 images kept: 57 to train on, 14 held out, no classes\n" in said
+    assert "1 refused: 1 " in said and ", 2 warn\n" in said and "see reports/validation/index.html\n" in said
     assert result(project)["worst"] == "warning"
-    first = project.tree("reports")
+    first = project.tree("reports/validation")
+    assert (
+        tuple(first) == REPORTS
+        and b"faint.png" in first["index.html"]
+        and b"<img src=" in first["index.html"]
+    )
     project.run("validate")
-    assert project.tree("reports") == first  # no time, no random name
+    assert project.tree("reports/validation") == first  # no time, no random name
     project.set(validate__min_images=5000)
     error = project.fail("validate")
-    assert "1 of" in error and "expectations failed critically, see reports/validation/result.json" in error
+    assert "1 of" in error and "expectations failed critically, see reports/validation/index.html" in error
     failing = [item for item in result(project)["expectations"] if not item["success"]]
     assert failing[0]["name"] == "training images" and failing[0]["limit"] == "at least 5000"
     assert result(project)["worst"] == "critical"
+    after = project.tree("reports/validation")
+    assert sorted(after) == ["index.html", "result.json"] and b"Stops the pipeline: 1 " in after["index.html"]
 
 
 def test_leaks_of_published_halves_stop_it_with_the_files_named(tmp_path):
@@ -44,3 +64,149 @@ def test_leaks_of_published_halves_stop_it_with_the_files_named(tmp_path):
 
 def test_an_absent_manifest_is_one_line(tmp_path):
     assert "manifest.parquet: no such file; run" in Project(tmp_path / "p").fail("validate")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A prepared project, and its manifest as an earlier one."""
+    project = Project(tmp_path_factory.mktemp("digits") / "p")
+    project.run("download", "prepare")
+    shutil.copy(project.path / "data" / "prepared" / "manifest.parquet", project.path / "earlier.parquet")
+    return project
+
+
+def test_the_set_itself_is_no_drift_and_a_brighter_earlier_one_is(digits):
+    digits.set(validate__reference="earlier.parquet")
+    said = digits.run("validate")
+    assert "warn" not in said and result(digits)["drift"]["mean"]["divergence"] == 0
+    earlier = pd.read_parquet(digits.path / "earlier.parquet")
+    darker = earlier[earlier["label"] != "4"].assign(mean=earlier["mean"] - 40)
+    darker.to_parquet(digits.path / "darker.parquet")
+    digits.set(validate__reference="darker.parquet")
+    said = digits.run("validate")
+    assert "warning: drift of brightness (mean of pixels), bits beyond chance: 0." in said
+    assert "warning: classes that the reference lacks: 1, expected none; '4'; 181 images: " in said
+    found = result(digits)
+    assert found["observed"]["drift_mean"] == found["drift"]["mean"]["beyond"] > 0.5
+    assert found["observed"]["new_classes"] == 1
+    digits.set(validate__reference=None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "validate.reference: other.parquet: no such file; `dvc get "),
+        (b"PAR1", "validate.reference: other.parquet: not a manifest, nor any parquet file"),
+        ("unrelated", "validate.reference: other.parquet: not a manifest; it lacks path, status or split"),
+        ("refused", "validate.reference: other.parquet: has no image that was accepted"),
+    ],
+)
+def test_a_reference_that_is_none_is_one_line(digits, content, message):
+    path = digits.path / "other.parquet"
+    path.unlink(missing_ok=True)
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        frame = manifest(9).assign(status="refused")
+        (frame if content == "refused" else frame[["mean"]]).to_parquet(path)
+    digits.set(validate__reference="other.parquet")
+    assert message in digits.fail("validate")
+    digits.set(validate__reference=None)
+
+
+def test_an_earlier_manifest_with_fewer_columns_is_compared_in_what_it_has(digits):
+    earlier = pd.read_parquet(digits.path / "earlier.parquet")
+    earlier.drop(columns=["sharpness", "entropy", "min", "max", "dhash", "near_group"]).to_parquet(
+        digits.path / "old.parquet"
+    )
+    digits.set(validate__reference="old.parquet")
+    digits.run("validate")
+    assert set(result(digits)["drift"]) == {"mean", "std", "width", "height", "aspect", "mode", "label"}
+    digits.set(validate__reference=None)
+
+
+def test_killed_at_any_time_the_next_run_is_right(digits):
+    digits.run("validate")
+    whole = digits.tree("reports/validation")
+    shutil.rmtree(digits.path / "reports")
+    begun = time.monotonic()
+    process = digits.start("validate")
+    process.wait()
+    process.stderr.close()
+    lasts = time.monotonic() - begun
+    for share in (0.5, 0.8, 0.9, 0.97):
+        process = digits.start("validate")
+        time.sleep(share * lasts)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+        found = digits.tree("reports/validation")
+        assert all(found[name] == whole[name] for name in REPORTS if name in found)
+        if "passed" in found:
+            assert {"index.html", "result.json"} <= set(found)
+    digits.run("validate")
+    assert digits.tree("reports/validation") == whole
+
+
+def test_data_docs_are_written_on_request_and_leave_the_outs_as_they_are(digits):
+    digits.run("validate")
+    before = digits.tree("reports/validation")
+    digits.set(validate__data_docs=True)
+    said = digits.run("validate")
+    assert ".runs/data_docs/index.html: opened, it loads styles and a tracking logo from the network" in said
+    assert b"Data Docs" in (digits.path / ".runs" / "data_docs" / "index.html").read_bytes()
+    assert digits.tree("reports/validation") == before
+    digits.set(validate__data_docs=False)
+    digits.run("validate")
+    assert not (digits.path / ".runs" / "data_docs").exists()
+
+
+def example(guide, start):
+    """Return the Python block of a guide that begins with ``start``."""
+    blocks = [part.split("```")[0] for part in guide.split("```python\n")[1:]]
+    return next(block for block in blocks if block.startswith(start))
+
+
+def test_an_own_expectation_as_the_guide_says(digits, tmp_path):
+    code = tmp_path / "code"
+    shutil.copytree(ROOT / "gan", code / "gan", ignore=shutil.ignore_patterns("__pycache__"))
+    own = example((ROOT / "docs" / "validation.md").read_text(encoding="utf-8"), '"""Your own')
+    (code / "gan" / "data" / "own_expectations.py").write_text(own, encoding="utf-8")
+    said = command(["python", "-m", "gan.stages.validate"], digits.path, PYTHONPATH=str(code))
+    assert (
+        "warning: image is no icon: 1797 of 1797 differ, expected at least 100 pixels wide; 1797 images: "
+        in said
+    )
+    assert result(digits)["observed"]["icon"] == 1797
+    assert "image is no icon" in (digits.path / "reports" / "validation" / "index.html").read_text()
+    (code / "gan" / "data" / "own_expectations.py").write_text(
+        own.replace('"icon"', '"train"'), encoding="utf-8"
+    )
+    said = command(["python", "-m", "gan.stages.validate"], digits.path, ok=False, PYTHONPATH=str(code))
+    assert "own_expectations.py: key 'train' stands twice; give each its own" in said
+
+
+def test_the_guide_tells_of_every_column_it_may_look_at():
+    guide = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
+    assert not [column for column in COLUMNS if f"`{column}`" not in guide]
+
+
+@pytest.mark.slow
+def test_dvc_shows_what_changed_and_retrains_for_no_limit(tmp_path):
+    project = copy_project(tmp_path)
+    command(["dvc", "init", "-f"], project)
+    command(["dvc", "repro", "validate"], project)
+    command(["git", "add", "-A"], project)
+    command(
+        ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "run"], project
+    )
+    assert "result.json" in command(["git", "ls-files", "reports/validation"], project)
+    passed = (project / "reports" / "validation" / "passed").read_bytes()
+    set_params(project, validate__max_duplicates=0.01, data__test_fraction=0.3)
+    command(["dvc", "repro", "validate"], project)
+    changed = json.loads(command(["dvc", "metrics", "diff", "--json"], project))
+    found = changed["diff"]["reports/validation/result.json"]
+    assert found["statistics.test"]["old"] == 359 and found["observed.test"]["diff"] > 100
+    assert (project / "reports" / "validation" / "passed").read_bytes() == passed
+    status = json.loads(command(["dvc", "status", "--json", "train"], project))
+    assert "validation" not in json.dumps(status.get("train", []))
