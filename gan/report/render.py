@@ -1,29 +1,29 @@
 """The page and the model card, rendered from one dictionary of figures."""
 
 import base64
+import hashlib
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-TEMPLATES = Path(__file__).parent / "templates"
+from gan.report.card import code, text
+from gan.report.metrics import metric_rows
 
-METRICS = (
-    ("fd_semantic", "Fréchet distance, semantic", "lower is better: do they show the right things?"),
-    ("fd_texture", "Fréchet distance, texture", "lower is better: do they look right close up?"),
-    ("precision", "Precision", "higher is better: the share of samples that look real"),
-    ("recall", "Recall", "higher is better: the share of real images that samples cover"),
-    (
-        "label_divergence",
-        "Label divergence, bits",
-        "lower is better: 0 when all classes are as common as they should be",
-    ),
-)
+__all__ = ["data_address", "metric_rows", "picture", "render", "size_words"]
+
+TEMPLATES = Path(__file__).parent / "templates"
+STYLE, SCRIPT = "page.css", "page.js"
+TYPES = {".png": "image/png", ".webp": "image/webp"}
 
 
 def render(template: str, figures: Mapping[str, Any]) -> str:
-    """Fill in ``page.html.j2`` or ``model_card.md.j2``; a missing figure is an error, HTML is escaped."""
+    """Fill in ``page.html.j2`` or ``model_card.md.j2``; a missing figure is an error, HTML is escaped.
+
+    The page carries its style and script, and the hash of the script: a browser runs no other one.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html.j2"]),
@@ -32,32 +32,28 @@ def render(template: str, figures: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(template).render(figures)
-
-
-def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return a row for each metric there is: name, value, what real images score, how to read it."""
-    return [
-        {
-            "name": name,
-            "value": f"{metrics[key]:.3g}{spread(metrics, key)}",
-            "floor": f"{metrics[floor]:.3g}" if (floor := f"{key}_floor") in metrics else "",
-            "meaning": meaning,
-        }
-        for key, name, meaning in METRICS
-        if key in metrics
-    ]
-
-
-def spread(metrics: Mapping[str, Any], key: str) -> str:
-    """Return `` ± `` and the half of a 95 % interval, where the metric's standard deviation is known."""
-    deviation = metrics.get(f"{key}_sd")
-    return "" if deviation is None else f" ± {1.96 * deviation:.2g}"
+    environment.filters |= {"md": text, "code": code}
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in (STYLE, SCRIPT))
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template(template).render(
+        figures, style=style, script=script, script_hash=f"sha256-{allowed}"
+    )
 
 
 def data_address(path: Path) -> str:
-    """Return a PNG file as a data: address, so that the page needs no other file."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    """Return a PNG or WebP file as a data: address, so that the page needs no other file."""
+    return f"data:{TYPES[path.suffix]};base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def picture(path: Path) -> dict[str, Any] | None:
+    """Return a PNG or WebP file for the page: its address, and a PNG's size; None without one."""
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = {"address": data_address(path), "width": None, "height": None}
+    if path.suffix == ".png":
+        with open(path, "rb") as file:  # the header chunk comes first (PNG, 11.2.1)
+            found["width"], found["height"] = struct.unpack(">II", file.read(24)[16:24])
+    return found
 
 
 def size_words(count: int) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gan import images
-from gan.report import plots, render
+from gan.report import metrics, plots, render
 
 METRICS = {"fd_semantic": 7.5012, "fd_semantic_floor": 3.1, "precision": 0.5, "label_divergence": 0.00123}
 
@@ -20,24 +20,49 @@ def figures(tmp_path: Any) -> dict[str, Any]:
     images.write_png(picture, np.zeros((1, 4, 4), np.uint8))
     frame = pd.DataFrame({"step": [1, 2], "loss_d": [1.0, 0.5]})
     curve = plots.lines(frame, "step", {"loss_d": "discriminator"}, "loss")
-    address = render.data_address(picture)
+    shown = render.picture(picture)
     return {
         "title": "DCGAN on <script>alert(1)</script>",
         "lead": "Small images.",
+        "verdict": "Most samples look real.",
+        "facts": [],
         "architecture": "dcgan",
+        "conditional": "without classes",
+        "classes": False,
+        "latent_dim": 100,
+        "size": 32,
+        "procedure": "By Adam.",
+        "hyperparameters": [("epochs", 5)],
+        "papers": [],
+        "front_matter": "library_name: pytorch\n",
         "metrics": render.metric_rows(METRICS),
         "n": 100,
-        "extractor": "99.0% of held-out labels right",
+        "metric_names": metrics.names(),
+        "features": "the pipeline's own extractor",
+        "own_features": True,
         "extractor_sha256": "ab" * 32,
         "generator_sha256": "cd" * 32,
-        "grid": address,
-        "interpolation": address,
-        "fixed_latents": [{"step": 20, "selected": True, "image": address}],
+        "generator_size": "1 MB",
+        "grid": shown,
+        "interpolation": shown,
+        "animation": None,
+        "neighbours": {"nearest": None, "flagged": None, "text": ""},
+        "memorisation": "",
+        "fixed_latents": [{"step": 20, "selected": True, "note": "", "image": shown}],
         "plots": {"losses": curve, "probabilities": curve, "selection": curve, "classes": ""},
         "expectations": [{"name": "n", "severity": "warning", "success": False, "observed": 1, "limit": 2}],
-        "data": {"source": "digits", "train": 80, "test": 20, "refused": 3},
-        "inventory": [{"path": "a.zip", "size": "1 kB", "sha256": "ef" * 32}],
-        "params": "train:\n  seed: 0\n",
+        "validation_page": False,
+        "data": {
+            "source": "digits",
+            "licence": None,
+            "reasons": [],
+            "skipped": 0,
+            "train": 80,
+            "test": 20,
+            "refused": 3,
+        },
+        "inventory": [{"path": "a.zip", "size": "1 kB", "sha256": "ef" * 32, "origin": ""}],
+        "params": {"train": "seed: 0\n"},
     }
 
 

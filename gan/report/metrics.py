@@ -1,0 +1,247 @@
+"""Metrics as people read them: what each means, its interval, and what real images score."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Z = 1.96  # half a 95 % interval of a normal distribution, in standard deviations
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of reports/metrics.json.
+
+    ``share``: it lies from 0 to 1. ``any_n``: unbiased, so that it compares between sets of other sizes.
+    ``pixels``: made without the extractor, so that it compares between extractors.
+    """
+
+    key: str
+    name: str
+    group: str
+    better: Literal["lower", "higher"]
+    meaning: str
+    share: bool = False
+    any_n: bool = False
+    pixels: bool = False
+
+
+FIDELITY, DIVERSITY, MEMORISATION = "Fidelity", "Diversity", "Memorisation"
+LATENT, DISCRIMINATOR = "Latent space", "Discriminator"
+
+GROUPS = {
+    FIDELITY: "Do the samples look like real images?",
+    DIVERSITY: "Do they cover all that real images show?",
+    MEMORISATION: "Are they new, or repeated from the training images?",
+    LATENT: "Does a small step of the latent vector make a small change?",
+    DISCRIMINATOR: "What has the discriminator learned?",
+}
+
+METRICS = (
+    Metric("fd_semantic", "Fréchet distance, semantic", FIDELITY, "lower", "do they show the right things?"),
+    Metric("fd_texture", "Fréchet distance, texture", FIDELITY, "lower", "do they look right close up?"),
+    Metric(
+        "fd_semantic_infinity",
+        "Fréchet distance, semantic, infinite n",
+        FIDELITY,
+        "lower",
+        "extrapolated to infinitely many images, free of the bias of n",
+        any_n=True,
+    ),
+    Metric(
+        "fd_texture_infinity",
+        "Fréchet distance, texture, infinite n",
+        FIDELITY,
+        "lower",
+        "extrapolated to infinitely many images, free of the bias of n",
+        any_n=True,
+    ),
+    Metric(
+        "kd_semantic",
+        "Kernel distance, semantic",
+        FIDELITY,
+        "lower",
+        "unbiased: 0 where samples and real images have one distribution",
+        any_n=True,
+    ),
+    Metric("kd_texture", "Kernel distance, texture", FIDELITY, "lower", "the same, close up", any_n=True),
+    Metric("precision", "Precision", FIDELITY, "higher", "the share of samples that look real", share=True),
+    Metric(
+        "density",
+        "Density",
+        FIDELITY,
+        "higher",
+        "how deep among the real images samples lie; real ones: about 1",
+    ),
+    Metric(
+        "class_score",
+        "Class score",
+        FIDELITY,
+        "higher",
+        "clear classes, all of them: at most their number (the Inception score's formula)",
+    ),
+    Metric(
+        "recall", "Recall", DIVERSITY, "higher", "the share of real images that samples cover", share=True
+    ),
+    Metric(
+        "coverage",
+        "Coverage",
+        DIVERSITY,
+        "higher",
+        "the share of real images with a sample among their neighbours",
+        share=True,
+    ),
+    Metric(
+        "mode_coverage", "Mode coverage", DIVERSITY, "higher", "the share of classes that appear", share=True
+    ),
+    Metric(
+        "label_divergence",
+        "Label divergence, bits",
+        DIVERSITY,
+        "lower",
+        "0 when all classes are as common as they should be",
+        any_n=True,
+    ),
+    Metric(
+        "duplicates",
+        "Duplicates",
+        DIVERSITY,
+        "lower",
+        "the share of samples that repeat another sample",
+    ),
+    Metric(
+        "authenticity",
+        "Authenticity",
+        MEMORISATION,
+        "higher",
+        "the share of samples farther from their nearest training image than that is from others",
+        share=True,
+    ),
+    Metric(
+        "memorised",
+        "Memorised, by features",
+        MEMORISATION,
+        "lower",
+        "the share of samples suspiciously near a training image",
+        any_n=True,
+    ),
+    Metric(
+        "memorised_pixels",
+        "Memorised, by pixels",
+        MEMORISATION,
+        "lower",
+        "the same, pixel by pixel",
+        any_n=True,
+        pixels=True,
+    ),
+    Metric(
+        "path_smoothness",
+        "Path smoothness",
+        LATENT,
+        "higher",
+        "how evenly samples change along a path between two latents",
+        any_n=True,
+    ),
+    Metric(
+        "probe_accuracy",
+        "Linear probe of its features",
+        DISCRIMINATOR,
+        "higher",
+        "held-out images classified right by a linear model on the discriminator's features",
+        share=True,
+        any_n=True,
+    ),
+)
+
+
+def number(value: float) -> str:
+    """Return a figure to three digits."""
+    return f"{value:.3g}"
+
+
+def known(metrics: Mapping[str, Any], key: str) -> float | None:
+    """Return a figure, None where there is none."""
+    value = metrics.get(key)
+    return float(value) if isinstance(value, float | int) and not isinstance(value, bool) else None
+
+
+def interval(metrics: Mapping[str, Any], key: str) -> tuple[float, float] | None:
+    """Return a metric's 95 % interval: its own, or from its deviation; None where neither is known."""
+    low, high = known(metrics, f"{key}_low"), known(metrics, f"{key}_high")
+    if low is not None and high is not None:
+        return low, high
+    value, deviation = known(metrics, key), known(metrics, f"{key}_sd")
+    if value is None or deviation is None:
+        return None
+    return value - Z * deviation, value + Z * deviation
+
+
+def spread(metrics: Mapping[str, Any], key: str) -> str:
+    """Return `` ± `` and the half of a 95 % interval, where the metric's standard deviation is known."""
+    deviation = known(metrics, f"{key}_sd")
+    return "" if deviation is None else f" ± {Z * deviation:.2g}"
+
+
+def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each metric there is, grouped: figures as text, and where a picture has them."""
+    rows = []
+    for metric in METRICS:
+        value, floor = known(metrics, metric.key), known(metrics, f"{metric.key}_floor")
+        if value is None:
+            continue
+        between = interval(metrics, metric.key)
+        n = known(metrics, f"{metric.key}_n") or known(metrics, "n")
+        rows.append(
+            {
+                "key": metric.key,
+                "name": metric.name,
+                "group": metric.group,
+                "question": GROUPS[metric.group],
+                "better": metric.better,
+                "meaning": metric.meaning,
+                "figure": number(value),
+                "value": number(value) + spread(metrics, metric.key),
+                "interval": "" if between is None else f"{number(between[0])} to {number(between[1])}",
+                "floor": "" if floor is None else number(floor),
+                "n": "" if n is None else f"{n:,.0f}",
+                "picture": picture(metric, value, between, floor),
+            }
+        )
+    return rows
+
+
+def picture(
+    metric: Metric, value: float, between: tuple[float, float] | None, floor: float | None
+) -> dict[str, float | None]:
+    """Return where value, interval and floor stand on the metric's own axis, in percent of its width."""
+    shown = [value, *(between or ()), *([] if floor is None else [floor])]
+    left = min(0.0, *shown) if len(shown) > 1 else min(0.0, value)
+    right = max(1.0, *shown) if metric.share else max(0.0, *shown, left) * 1.08
+    width = right - left or 1.0
+
+    def place(position: float) -> float:
+        return round(2 + 96 * (position - left) / width, 2)
+
+    low, high = between or (value, value)
+    if metric.share:
+        low, high = max(0.0, low), min(1.0, high)
+    return {
+        "zero": place(0.0),
+        "value": place(value),
+        "low": place(low),
+        "high": place(high),
+        "floor": None if floor is None else place(floor),
+    }
+
+
+def names() -> list[dict[str, Any]]:
+    """Return what `flows.page` has to know to put the metrics of two runs side by side."""
+    return [
+        {
+            "key": metric.key,
+            "name": metric.name,
+            "better": metric.better,
+            "any_n": metric.any_n,
+            "pixels": metric.pixels,
+        }
+        for metric in METRICS
+    ]
