@@ -17,7 +17,7 @@ from gan.data.arrays import read_arrays
 from gan.errors import UserError
 from gan.networks.files import save
 from gan.params import Params
-from gan.stage import Progress, run, say
+from gan.stage import USED, Progress, run, say
 from gan.training import distributed
 from gan.training.feed import Data
 from gan.training.loop import COLUMNS, FREE, Loop
@@ -66,6 +66,7 @@ def work(params: Params) -> None:
         accelerator = torch.cuda.get_device_name() if device == "cuda" else None
         machine.write(accelerator)
         describe_run(name, accelerator, world.size, speed)
+        USED.note(steps=loop.total, resumed_at=loop.resumed_at)
         files.remove_folder(folder)  # whole or not at all: a part of it would be taken for a state
         say("train", f"{speed:.0f} images/s; models/final.safetensors, models/snapshots")
     distributed.leave()

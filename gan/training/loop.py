@@ -111,7 +111,8 @@ class Loop:
         KeyboardInterrupt, the state written, when a signal asks it to stop.
         """
         self._resume()
-        first, started = self.step, time.monotonic()
+        self.resumed_at = first = self.step
+        started = time.monotonic()
         saved = started
         with on_signals() as wish:
             while self.step < self.total:
