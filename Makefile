@@ -25,6 +25,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 repro: setup $(if $(RECIPE),recipe)
 	@dvc repro
 	@printf '\n  grid     samples/grid.png\n  metrics  reports/metrics.json\n  report   reports/index.html\n'
+	@python -m flows.page || true
 
 recipe:
 	@test -f "recipes/$(RECIPE).yaml" || { echo "error: recipes/$(RECIPE).yaml: no such recipe; there are:" recipes/*.yaml >&2; exit 1; }

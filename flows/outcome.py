@@ -16,6 +16,7 @@ RESULTS = {  # what people look at, where the pipeline has it
     "grid": "samples/grid.png",
     "metrics": "reports/metrics.json",
     "report": "reports/index.html",
+    "page": ".runs/report.html",  # the report, completed by flows.page
 }
 # DVC's advice on git, and what it says of its own files and locks
 _ADVICE = re.compile(

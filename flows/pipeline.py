@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import graph, logs, places
+from flows import graph, logs, page, places, show
 from flows.command_line import Parser, ending
 from flows.environment import environment
 from flows.outcome import FAILED, Outcome, PipelineFailed, summary
@@ -34,6 +34,9 @@ def pipeline(root: str = ".", stages: list[str] | None = None, force: bool = Fal
         outcomes = run_stages(plan, folder, How(environment(folder), FORCE if force else ()))
     if any(row.outcome == FAILED for row in outcomes):
         raise PipelineFailed(outcomes)
+    with logs.unharmed("the report with revision, machine and time"):
+        page.write(folder)
+    show.grid(folder)
     return outcomes
 
 

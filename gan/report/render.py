@@ -46,14 +46,23 @@ def data_address(path: Path) -> str:
 
 
 def picture(path: Path) -> dict[str, Any] | None:
-    """Return a PNG or WebP file for the page: its address, and a PNG's size; None without one."""
+    """Return a PNG or WebP file for the page: its address, and its size where known; None without a file."""
     if not path.is_file():
         return None
-    found: dict[str, Any] = {"address": data_address(path), "width": None, "height": None}
+    width, height = _size(path)
+    return {"address": data_address(path), "width": width, "height": height}
+
+
+def _size(path: Path) -> tuple[int | None, int | None]:
+    """Return a picture's size from its first bytes: PNG's header chunk (11.2.1), animated WebP's (VP8X)."""
+    with open(path, "rb") as file:
+        head = file.read(30)
     if path.suffix == ".png":
-        with open(path, "rb") as file:  # the header chunk comes first (PNG, 11.2.1)
-            found["width"], found["height"] = struct.unpack(">II", file.read(24)[16:24])
-    return found
+        width, height = struct.unpack(">II", head[16:24])
+        return width, height
+    if head[12:16] == b"VP8X":
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    return None, None
 
 
 def size_words(count: int) -> str:

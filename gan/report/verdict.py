@@ -5,26 +5,26 @@ from typing import Any
 
 from gan.report.metrics import interval, known
 
+GOOD, FAIR = 0.85, 0.5  # shares of what real images score
+LOOKS = ("as good as all samples look real", "most samples look real", "many samples do not look real")
+LOOKS_LEAST = "few samples look real"
+COVERS = (
+    "they are as varied as real images",
+    "they show nearly all of the variety of real images",
+    "some of the variety of real images is missing",
+)
+COVERS_LEAST = "most of the variety of real images is missing"
+
 
 def verdict(metrics: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> str:
     """Say in a sentence how good the model is.
 
     Precision and recall stand for fidelity and diversity, each read against what real images score:
-    within the interval, from 85 % of it on, from 50 % on, and below. ``failed``: expectations of the data.
+    within its interval, from 85 % of it on, from 50 % on, and below. ``failed``: expectations of the data.
     """
-    looks = _rank(metrics, "precision", ("as good as all", "most", "many", "few"))
-    covers = _rank(
-        metrics,
-        "recall",
-        (
-            "they are as varied as real images",
-            "nearly all of the variety of real images is there",
-            "some of the variety of real images is missing",
-            "most of the variety of real images is missing",
-        ),
-    )
-    parts = [part for part in (looks and f"{looks} samples look real", covers, _repeats(metrics)) if part]
-    text = ", ".join(parts[:-1]) + (", and " if len(parts) > 1 else "") + "".join(parts[-1:])
+    looks = _rank(metrics, "precision", (*LOOKS, LOOKS_LEAST))
+    parts = [looks, _repeats(metrics), _rank(metrics, "recall", (*COVERS, COVERS_LEAST))]
+    text = _joined([part for part in parts if part])
     text = f"{text[:1].upper()}{text[1:]}." if text else "No metric was measured that tells how good it is."
     if failed:
         count = len(failed)
@@ -32,15 +32,18 @@ def verdict(metrics: Mapping[str, Any], failed: Sequence[Mapping[str, Any]]) -> 
     return text
 
 
-def _rank(metrics: Mapping[str, Any], key: str, words: tuple[str, str, str, str]) -> str:
+def _joined(parts: Sequence[str]) -> str:
+    return ", and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def _rank(metrics: Mapping[str, Any], key: str, words: Sequence[str]) -> str:
     value, between = known(metrics, key), interval(metrics, key)
-    floor = known(metrics, f"{key}_floor")
     if value is None:
         return ""
-    floor = floor if floor else 1.0
+    floor = known(metrics, f"{key}_floor") or 1.0
     if (between[1] if between else value) >= floor:
         return words[0]
-    return words[1] if value >= 0.85 * floor else words[2] if value >= 0.5 * floor else words[3]
+    return words[1] if value >= GOOD * floor else words[2] if value >= FAIR * floor else words[3]
 
 
 def _repeats(metrics: Mapping[str, Any]) -> str:
@@ -51,9 +54,8 @@ def _repeats(metrics: Mapping[str, Any]) -> str:
     worst = 0.0
     for key in found:
         value, between = known(metrics, key) or 0.0, interval(metrics, key)
-        chance = known(metrics, f"{key}_floor") or 0.0
-        if (between[0] if between else value) > chance:
+        if (between[0] if between else value) > (known(metrics, f"{key}_floor") or 0.0):
             worst = max(worst, value)
-    if not worst:
-        return "they are not copies of training images"
-    return f"{worst:.1%} of them repeat a training image"
+    if worst:
+        return f"{100 * worst:.3g} % of them repeat a training image"
+    return "they do not repeat training images"
