@@ -1,6 +1,7 @@
 """What each stage took, from the records that stages leave in .runs/usage (gan/stage.py)."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from flows.record import Record
 from gan.files import RUNS
 
-LATER = 120.0  # seconds that DVC may take to put a stage's outs into its cache
+COMMIT, COMMIT_RATE = 10.0, 50e6  # seconds, and bytes a second, in which DVC puts outs into its cache
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,19 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _made(folder: Path, outputs: Mapping[str, str], facts: Mapping[str, Any]) -> bool:
-    """Say whether the run of a record wrote these outputs: by the time of each file."""
-    times = [time for path in outputs for time in _times(folder / path)]
-    earliest, latest = facts["started"] - 2, facts["ended"] + LATER
-    return bool(times) and all(earliest <= time <= latest for time in times)
+    """Say whether the run of a record wrote these outputs, by the times of their files.
+
+    DVC writes a file anew when it has it in its cache, right after the run, or later from an older one.
+    """
+    files = [stat for path in outputs for stat in _files(folder / path)]
+    earliest, size = facts["started"] - 2, sum(stat.st_size for stat in files)
+    latest = facts["ended"] + COMMIT + size / COMMIT_RATE
+    return bool(files) and all(earliest <= stat.st_mtime <= latest for stat in files)
 
 
-def _times(path: Path) -> Iterator[float]:
+def _files(path: Path) -> Iterator[os.stat_result]:
     files = path.rglob("*") if path.is_dir() else [path]
-    yield from (file.stat().st_mtime for file in files if file.is_file())
+    yield from (file.stat() for file in files if file.is_file())
 
 
 def _words(name: str, facts: Mapping[str, Any]) -> Used:

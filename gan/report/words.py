@@ -33,7 +33,7 @@ def source(data: Data) -> str:
 
 def title(network: Network, data: Data) -> str:
     """Return what the model is called."""
-    return f"{network.architecture.upper()} on {source(data)}"
+    return f"{network.architecture.upper()} on {cut(source(data), 60)}"
 
 
 def section(params: Section) -> str:
