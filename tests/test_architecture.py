@@ -35,12 +35,18 @@ def top_level(path: Path) -> set[str]:
     return {module.split(".")[0] for module in imported(path, ROOT)}
 
 
+def loads_tensors_only(call: ast.Call) -> bool:
+    """Say whether a call is `torch.load` told, in so many words, to execute nothing."""
+    told = {word.arg: getattr(word.value, "value", None) for word in call.keywords}
+    return dotted(call.func) == "torch.load" and told.get("weights_only") is True
+
+
 @pytest.mark.parametrize("path", GAN, ids=name)
 def test_gan_is_plain_python(path: Path) -> None:
     assert not top_level(path) & {"prefect", "dvc", "subprocess", "flows", "tests"}
     for node in ast.walk(parse(path)):
         if isinstance(node, ast.Call):
-            assert dotted(node.func) not in FORBIDDEN, f"line {node.lineno}"
+            assert dotted(node.func) not in FORBIDDEN or loads_tensors_only(node), f"line {node.lineno}"
             allows = [word for word in node.keywords if word.arg in ("allow_pickle", "shell")]
             assert not any(getattr(word.value, "value", True) for word in allows), f"line {node.lineno}"
 

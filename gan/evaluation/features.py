@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from gan.networks import files
 from gan.networks.extractor import Extractor
@@ -13,15 +14,30 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Features:
-    """Of N images, on the CPU: semantic (N, 128) and texture (N, 72) float32, predicted class (N,)."""
+    """Of N images, on the CPU, float32: semantic (N, d), texture (N, e) and class logits (N, K).
+
+    The project's own extractor has d = 128 and e = 72. A network that lacks one has None in its place.
+    """
 
     semantic: torch.Tensor
-    texture: torch.Tensor
-    predicted: torch.Tensor
+    texture: torch.Tensor | None
+    logits: torch.Tensor | None
 
-    def __getitem__(self, rows: torch.Tensor) -> "Features":
+    def __getitem__(self, rows: torch.Tensor | slice) -> "Features":
         """Return the features of some rows."""
-        return Features(self.semantic[rows], self.texture[rows], self.predicted[rows])
+        texture, logits = (None if part is None else part[rows] for part in (self.texture, self.logits))
+        return Features(self.semantic[rows], texture, logits)
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.semantic)
+
+    @property
+    def predicted(self) -> torch.Tensor:
+        """The likeliest class (N,) int64."""
+        if self.logits is None:
+            raise ValueError("a network without classes predicts none")
+        return self.logits.argmax(1)
 
 
 def load_extractor(path: Path, device: str) -> tuple[Extractor, tuple[str, ...] | None]:
@@ -34,15 +50,25 @@ def load_extractor(path: Path, device: str) -> tuple[Extractor, tuple[str, ...] 
 
 
 @torch.no_grad()
-def extract(model: Extractor, images: torch.Tensor, device: str) -> Features:
-    """Return the features of uint8 ``images`` (N, C, H, W), in memory bounded by the batch."""
-    semantic, texture, predicted = [], [], []
-    for batch in images.split(BATCH):
-        logits, deep, early = model(batch.to(device))
-        semantic.append(deep.cpu())
-        texture.append(early.cpu())
-        predicted.append(logits.argmax(1).cpu())
-    return Features(torch.cat(semantic), torch.cat(texture), torch.cat(predicted))
+def extract(
+    model: nn.Module, images: torch.Tensor, device: str, rows: torch.Tensor | None = None
+) -> Features:
+    """Return the features of uint8 ``images`` (N, C, H, W), or of some ``rows`` of them, a batch at a time.
+
+    ``model``: uint8 images → logits or None, semantic, texture features or None, such as an Extractor.
+    """
+    rows = torch.arange(len(images)) if rows is None else rows
+    parts = [model(images[some].to(device)) for some in rows.split(BATCH)]
+    logits, semantic, texture = zip(*parts, strict=True)
+    return Features(_joined(semantic), _optional(texture), _optional(logits))
+
+
+def _joined(parts: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    return torch.cat([part.cpu() for part in parts])
+
+
+def _optional(parts: tuple[torch.Tensor | None, ...]) -> torch.Tensor | None:
+    return None if parts[0] is None else _joined(parts)  # type: ignore[arg-type]
 
 
 def pick(total: int, count: int, rng: torch.Generator) -> torch.Tensor:

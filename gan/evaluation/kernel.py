@@ -1,4 +1,4 @@
-"""The kernel distance of two models from the same real images, and how sure their difference is.
+"""Kernel distances from real images, and how sure the difference of two models' is.
 
 Unbiased, unlike a Fréchet distance: real images score zero on average at any n, so models compare
 even where they, or their sets of samples, differ in size.
@@ -6,7 +6,7 @@ even where they, or their sets of samples, differ in size.
 
 import torch
 
-GROUPS = 20  # of the jackknife, in each set of images
+from gan.evaluation.intervals import deal, spread
 
 
 class KernelSums:
@@ -32,41 +32,57 @@ class KernelSums:
         return float(keep_a @ self.sums @ keep_b / pairs)
 
 
+class KernelDistances:
+    """Squared maximum mean discrepancies of some sets from the same real features, unbiased.
+
+    Gretton et al. 2012 (JMLR 13), equation 3. Features are (N, d), N at least 3 each.
+    """
+
+    def __init__(self, real: torch.Tensor, others: list[torch.Tensor], rng: torch.Generator) -> None:
+        sets = [_groups(features.double(), rng) for features in (real, *others)]
+        self.within = [KernelSums(parts, parts, same=True) for parts in sets]
+        self.across = [KernelSums(parts, sets[0]) for parts in sets[1:]]
+        self.full = [torch.ones(len(parts), dtype=torch.float64) for parts in sets]
+
+    def values(self) -> list[float]:
+        """Return each set's distance from the real one; real images' varies around zero."""
+        return self._of(self.full)
+
+    def _of(self, keep: list[torch.Tensor]) -> list[float]:
+        first, *others = (part.mean(mask, mask) for part, mask in zip(self.within, keep, strict=True))
+        return [
+            first + own - 2 * cross.mean(mask, keep[0])
+            for own, cross, mask in zip(others, self.across, keep[1:], strict=True)
+        ]
+
+    def variances(self, weights: torch.Tensor) -> torch.Tensor:
+        """Return the variance of each weighted sum of the distances: weights (sums, sets), result (sums,).
+
+        By the delete-group jackknife: each of the sets, the real one too, in turn lacks one of its groups.
+        """
+        total = torch.zeros(len(weights), dtype=torch.float64)
+        for place, mask in enumerate(self.full):
+            rows = []
+            for group in range(len(mask)):
+                lacking = mask.clone()
+                lacking[group] = 0
+                rows.append(self._of([*self.full[:place], lacking, *self.full[place + 1 :]]))
+            total += spread(torch.tensor(rows, dtype=torch.float64) @ weights.T.double()).square()
+        return total
+
+
 def compare(
     real: torch.Tensor, candidate: torch.Tensor, champion: torch.Tensor, rng: torch.Generator
 ) -> dict[str, float]:
     """Return both models' kernel distances from ``real``, and how far the candidate's exceeds the other.
 
     Features are (N, d), N at least 3 each. ``_sd`` is the standard deviation by which a figure would
-    vary with other images, by the delete-group jackknife: each of the three sets in turn lacks one of
-    its groups of rows (Efron and Stein 1981: if anything, too large). That of the difference is not
-    those of its parts together, since both are held against the same real images.
+    vary with other images, by the delete-group jackknife. That of the difference is not those of its
+    parts together, since both are held against the same real images.
     """
-    sets = [_groups(features.double(), rng) for features in (real, candidate, champion)]
-    within = [KernelSums(parts, parts, same=True) for parts in sets]
-    across = [KernelSums(parts, sets[0]) for parts in sets[1:]]
-
-    def distances(keep: list[torch.Tensor]) -> tuple[float, float]:
-        first, *others = (part.mean(mask, mask) for part, mask in zip(within, keep, strict=True))
-        found = [
-            first + own - 2 * cross.mean(mask, keep[0])
-            for own, cross, mask in zip(others, across, keep[1:], strict=True)
-        ]
-        return found[0], found[1]
-
-    full = [torch.ones(len(parts), dtype=torch.float64) for parts in sets]
-    ours, theirs = distances(full)
-    variances = torch.zeros(3, dtype=torch.float64)
-    for place, mask in enumerate(full):
-        rows = []
-        for group in range(len(mask)):
-            lacking = mask.clone()
-            lacking[group] = 0
-            one, other = distances([*full[:place], lacking, *full[place + 1 :]])
-            rows.append([one, other, one - other])
-        spread = torch.tensor(rows, dtype=torch.float64)
-        variances += (spread - spread.mean(0)).square().sum(0) * (len(rows) - 1) / len(rows)
-    sd = variances.sqrt().tolist()
+    distances = KernelDistances(real, [candidate, champion], rng)
+    ours, theirs = distances.values()
+    sd = distances.variances(torch.tensor([[1, 0], [0, 1], [1, -1]])).sqrt().tolist()
     names = ("candidate", "champion", "difference")
     values = (ours, theirs, ours - theirs)
     return dict(zip(names, values, strict=True)) | {
@@ -74,10 +90,18 @@ def compare(
     }
 
 
+def kernel_distance(
+    real: torch.Tensor, generated: torch.Tensor, other: torch.Tensor, rng: torch.Generator
+) -> tuple[float, float, float]:
+    """Return the distance of ``generated`` from ``real``, its standard deviation, and that of ``other``."""
+    distances = KernelDistances(real, [generated, other], rng)
+    value, floor = distances.values()
+    return value, float(distances.variances(torch.tensor([[1, 0]])).sqrt()), floor
+
+
 def _groups(features: torch.Tensor, rng: torch.Generator) -> list[torch.Tensor]:
-    order = torch.randperm(len(features), generator=rng)
-    return [features[rows] for rows in order.tensor_split(min(GROUPS, len(features)))]
+    return [features[rows] for rows in deal(len(features), rng)]
 
 
 def _kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return (a @ b.T / a.shape[1] + 1) ** 3
+    return (a @ b.T).div_(a.shape[1]).add_(1).pow_(3)

@@ -1,54 +1,99 @@
 """Metrics as pure functions on feature arrays: (N, d) float tensors in, numbers out.
 
-The features come from the project's own extractor, so these are Fréchet distances, not FIDs, and
-compare only under one extractor. All sums run in float64.
+In features of the project's own extractor these are Fréchet distances, not FIDs, and compare only under
+one extractor. All sums run in float64. Distances between images: manifold.py, copies.py; kernels: kernel.py.
 """
+
+from dataclasses import dataclass
 
 import torch
 
-CHUNK = 2000  # rows of a distance matrix held at once
+from gan.evaluation.intervals import deal, spread, without
+
+FRACTIONS = 4  # down to quarters of the rows, in `frechet_infinity`
+ROWS_A_DIRECTION = 4
+WIDE = 512  # features, beyond which an eigenproblem takes seconds
 
 
-def moments(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean (d,) and unbiased covariance (d, d) of features (N, d), N at least 2."""
-    features = features.double()
-    centred = features - features.mean(0)
-    return features.mean(0), centred.T @ centred / (len(features) - 1)
+@dataclass(frozen=True)
+class Moments:
+    """Mean (d,) and unbiased covariance (d, d) of features, float64."""
+
+    mean: torch.Tensor
+    covariance: torch.Tensor
+
+    @classmethod
+    def of(cls, features: torch.Tensor) -> "Moments":
+        """Return those of features (N, d), N at least 2."""
+        features = features.double()
+        centred = features - features.mean(0)
+        return cls(features.mean(0), centred.T @ centred / (len(features) - 1))
+
+    def root(self) -> torch.Tensor:
+        """Return the symmetric square root (d, d) of the covariance."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        root: torch.Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+        return root
 
 
 def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
     """Return ``|m_a - m_b|² + tr(S_a + S_b - 2 (S_a S_b)^½)`` (Heusel et al. 2017, arXiv:1706.08500).
 
-    The square root is taken by two symmetric eigenproblems, so it is never complex.
+    Features are (N, d), N at least 2 each. The square root is taken by two symmetric eigenproblems, so it
+    is never complex.
     """
-    (mean_a, cov_a), (mean_b, cov_b) = moments(a), moments(b)
-    values, vectors = torch.linalg.eigh(cov_a)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
-    distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
+    first = Moments.of(a)
+    return _between(first, first.root(), Moments.of(b))
+
+
+def _between(a: Moments, root_a: torch.Tensor, b: Moments) -> float:
+    cross = torch.linalg.eigvalsh(root_a @ b.covariance @ root_a).clamp(min=0).sqrt().sum()
+    distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace() - 2 * cross
     return max(float(distance), 0.0)
 
 
-def frechet_distance_sd(a: torch.Tensor, b: torch.Tensor, rng: torch.Generator, groups: int = 20) -> float:
+def frechet_distance_sd(a: torch.Tensor, b: torch.Tensor, rng: torch.Generator) -> float:
     """Return the standard deviation of the Fréchet distance by the delete-group jackknife.
 
-    Each set in turn lacks one of ``groups`` random groups of its rows (fewer where it has fewer rows).
-    Efron and Stein 1981: the estimate is, if anything, too large. A bootstrap's repeated rows lower
-    the rank of a covariance of few images, and it was larger still.
+    Each set in turn lacks one of its groups of rows, at most 20; N at least 3.
     """
 
-    def variance(varied: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-        parts = torch.randperm(len(varied), generator=rng).tensor_split(min(groups, len(varied)))
-        kept = [torch.cat([*parts[:i], *parts[i + 1 :]]) for i in range(len(parts))]
-        found = torch.tensor([frechet_distance(varied[rows], other) for rows in kept], dtype=torch.float64)
-        return (found - found.mean()).square().sum() * (len(parts) - 1) / len(parts)
+    def variance(varied: torch.Tensor, other: Moments, root: torch.Tensor) -> torch.Tensor:
+        kept = without(deal(len(varied), rng))
+        found = [_between(other, root, Moments.of(varied[rows])) for rows in kept]
+        return spread(torch.tensor(found)).square()
 
-    return float((variance(a, b) + variance(b, a)).sqrt())
+    first, second = Moments.of(a), Moments.of(b)
+    return float((variance(a, second, second.root()) + variance(b, first, first.root())).sqrt())
 
 
-def share_sd(share: float, n: int) -> float:
-    """Return the standard deviation of a share that was counted among ``n`` (binomial)."""
-    return float((share * (1 - share) / n) ** 0.5)
+def frechet_infinity(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Return what the Fréchet distance of ever more rows tends to; below zero by chance.
+
+    Its bias is linear in 1/N (Chong & Forsyth 2020, arXiv:1911.07023, section 3): a line is fitted to
+    the distances of all rows and of disjoint halves, thirds and quarters of both sets (there: of the
+    generated one alone, which leaves the real one's bias in), and read off at 1/N = 0. Rows are random.
+    """
+    found = []
+    for parts in range(1, FRACTIONS + 1):
+        pairs = zip(a.tensor_split(parts), b.tensor_split(parts), strict=True)
+        found.append(sum(frechet_distance(*pair) for pair in pairs) / parts)
+    inverse = torch.arange(1.0, FRACTIONS + 1, dtype=torch.float64)  # times 1/N of all rows
+    line = torch.stack([torch.ones_like(inverse), inverse], 1)
+    return float(torch.linalg.lstsq(line, torch.tensor(found, dtype=torch.float64)[:, None]).solution[0])
+
+
+def extrapolates(reference: torch.Tensor) -> bool:
+    """Say whether there are enough rows of features (N, d) for ``frechet_infinity``.
+
+    Its smallest parts should have several rows for each direction that they vary in, counted as the
+    participation ratio of the covariance, tr(S)² / tr(S²).
+    """
+    if len(reference) < FRACTIONS * 16:
+        return False
+    covariance = Moments.of(reference).covariance
+    directions = float(covariance.trace() ** 2 / covariance.square().sum().clamp(min=1e-300))
+    return len(reference) >= FRACTIONS * ROWS_A_DIRECTION * directions
 
 
 def standardise(reference: torch.Tensor, *others: torch.Tensor) -> list[torch.Tensor]:
@@ -59,31 +104,6 @@ def standardise(reference: torch.Tensor, *others: torch.Tensor) -> list[torch.Te
     mean, std = reference.double().mean(0), reference.double().std(0)
     std = torch.where(std < 1e-6, torch.ones_like(std), std)
     return [(features.double() - mean) / std for features in (reference, *others)]
-
-
-def precision_recall(real: torch.Tensor, generated: torch.Tensor, nearest_k: int) -> tuple[float, float]:
-    """Return improved precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991, equation 1-2).
-
-    Precision: the share of generated samples within some real one's distance to its k-th nearest
-    real neighbour. Recall: the same with the roles exchanged. Both in [0, 1].
-    """
-    radii_real, radii_generated = nearest_radii(real, nearest_k), nearest_radii(generated, nearest_k)
-    precise = torch.zeros(len(generated), dtype=torch.bool)
-    recalled = torch.zeros(len(real), dtype=torch.bool)
-    for start in range(0, len(real), CHUNK):
-        rows = slice(start, start + CHUNK)
-        distances = torch.cdist(real[rows].double(), generated.double())
-        precise |= (distances <= radii_real[rows, None]).any(0)
-        recalled[rows] = (distances <= radii_generated[None]).any(1)
-    return precise.double().mean().item(), recalled.double().mean().item()
-
-
-def nearest_radii(features: torch.Tensor, k: int) -> torch.Tensor:
-    """Return each row's distance to its k-th nearest other row (N,), float64; N must exceed k."""
-    features = features.double()
-    # k + 1: the nearest is the row itself
-    found = [torch.cdist(part, features).kthvalue(k + 1, dim=1)[0] for part in features.split(CHUNK)]
-    return torch.cat(found)
 
 
 def histogram(labels: torch.Tensor, classes: int) -> torch.Tensor:
@@ -100,3 +120,23 @@ def jensen_shannon(p: torch.Tensor, q: torch.Tensor) -> float:
 def _relative_entropy(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     present = p > 0
     return (p[present] * (p[present] / q[present]).log2()).sum()
+
+
+def class_score(logits: torch.Tensor) -> float:
+    """Return ``exp(E KL(p(y|x) || p(y)))`` of class logits (N, K): 1 to K.
+
+    Salimans et al. 2016 (arXiv:1606.03498), section 4: the Inception score where the logits are that
+    network's. Of all rows at once, not in ten parts: Barratt & Sharma 2018 (arXiv:1801.01973), 4.1.1.
+    """
+    log_p = logits.double().log_softmax(1)
+    log_marginal = log_p.logsumexp(0) - torch.tensor(len(logits)).double().log()
+    return float((log_p.exp() * (log_p - log_marginal)).sum(1).mean().exp())
+
+
+def mode_coverage(real: torch.Tensor, generated: torch.Tensor) -> float:
+    """Return the share of real classes that are generated at least half as often as they should be.
+
+    Both are shares (classes,), as ``histogram`` gives them. A class that is never real does not count.
+    """
+    present = real > 0
+    return float((generated[present] >= real[present] / 2).double().mean())

@@ -1,90 +1,173 @@
 """Stage evaluate: compare samples with held-out images, beside what real images would score."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
+from torch import nn
 
 from gan import devices, files, seeds
 from gan import params as parameters
-from gan.data.arrays import Arrays, Labels, read_arrays
+from gan.data.arrays import Arrays, read_arrays
 from gan.errors import UserError
-from gan.evaluation import metrics
+from gan.evaluation import copies, probe, scores, smoothness
 from gan.evaluation.features import Features, extract, load_extractor, pick
+from gan.evaluation.intervals import normal
+from gan.evaluation.pictures import write_neighbours
+from gan.evaluation.reference import is_published_inception, load_reference
+from gan.evaluation.scores import Scores
+from gan.networks.extractor import Extractor
+from gan.networks.files import load, load_generator
+from gan.params import Evaluate
 from gan.stage import run, say
 
 EXTRACTOR = Path("models/extractor.safetensors")
+TOLD = ("fd_semantic", "fd_texture", "precision", "recall", "label_divergence", "memorised")
+PATHS = 1000  # of which the smoothness is a mean, at most
+
+
+@dataclass(frozen=True)
+class Set:
+    """Images, the rows of them that are compared, in random order, and those rows' features."""
+
+    arrays: Arrays
+    rows: torch.Tensor
+    features: Features
+
+    @property
+    def images(self) -> torch.Tensor:
+        """All images, uint8 (N, C, H, W)."""
+        return torch.from_numpy(self.arrays.images)
+
+    def first(self, n: int) -> Features:
+        """Return the features of ``n`` random images."""
+        return self.features[:n]
 
 
 def main() -> None:
-    """Write reports/metrics.json and the class histogram."""
+    """Write reports/metrics.json, the class histogram, and reports/neighbours/."""
     params = parameters.load()
+    evaluate = params.evaluate
     device = devices.prepare(params.train.device, params.train.threads)
     extractor, classes = load_extractor(EXTRACTOR, device)
-    held_out = read_arrays(Path("data/prepared/test.safetensors"))
-    train = read_arrays(Path("data/prepared/train.safetensors"))
-    drawn = read_arrays(Path("samples/samples.safetensors"))
-    n = min(len(arrays.images) for arrays in (held_out, train, drawn))
-    if n <= params.evaluate.nearest_k:
+    own = evaluate.features == "extractor"
+    network = extractor if own else load_reference(evaluate, device)
+    places = {
+        "held out": "data/prepared/test.safetensors",
+        "train": "data/prepared/train.safetensors",
+        "samples": "samples/samples.safetensors",
+    }
+    arrays = {name: read_arrays(Path(place)) for name, place in places.items()}
+    n = min(evaluate.max_images, *(len(found.images) for found in arrays.values()))
+    least = max(evaluate.nearest_k + 1, scores.LEAST)
+    if n < least:
         raise UserError(
-            f"params.yaml: evaluate.nearest_k: {params.evaluate.nearest_k}: needs more images than that, "
-            f"and {n} can be compared; lower it, or hold out more (data.test_fraction)"
+            f"params.yaml: evaluate.nearest_k: {evaluate.nearest_k}: needs {least} images or more of each "
+            f"set, and {n} can be compared; lower it, or hold out more (data.test_fraction)"
         )
-
-    def rows(name: str, arrays: Arrays) -> torch.Tensor:
-        return pick(len(arrays.images), n, seeds.generator(params.evaluate.seed, name))
-
-    everything = extract(extractor, torch.from_numpy(drawn.images), device)
-    features = [
-        extract(extractor, torch.from_numpy(arrays.images)[rows(name, arrays)], device)
-        for name, arrays in (("held out", held_out), ("train", train))
-    ]
-    features.append(everything[rows("samples", drawn)])
-    rng = seeds.generator(params.evaluate.seed, "jackknife")
-    found: dict[str, object] = {"n": n, **compare(features, params.evaluate.nearest_k, rng)}
-    if classes is not None and held_out.labels is not None:
-        found["label_divergence"] = write_classes(classes, held_out.labels, everything)
+    sets = [see(network, found, name, evaluate, device) for name, found in arrays.items()]
+    found = Scores()
+    compare(found, sets, n, evaluate)
+    look_for_copies(found, sets, n, evaluate)
+    if classes is not None and sets[0].arrays.labels is not None:
+        by_class(found, sets, classes, extractor, evaluate, device)
     else:
         files.write_text(Path("reports/classes.csv"), "class,held_out,generated\n")
-    found["extractor_sha256"] = files.sha256_file(EXTRACTOR)
-    files.write_json(Path("reports/metrics.json"), found)
-    say("evaluate", "  ".join(f"{key} {value}" for key, value in found.items() if isinstance(value, float)))
+    walk(found, extractor, sets[0], evaluate, device)
+    if is_published_inception(evaluate):
+        found.found["fid"] = found.found["fd_semantic"]
+    scorer = files.sha256_file(EXTRACTOR) if own else evaluate.weights_sha256
+    result = {"n": n, **found.found, "extractor_sha256": scorer, "features": evaluate.features}
+    files.write_json(Path("reports/metrics.json"), result)
+    say("evaluate", "  ".join(f"{key} {found.found[key]}" for key in TOLD if key in found.found))
 
 
-def compare(features: list[Features], nearest_k: int, rng: torch.Generator) -> dict[str, float]:
-    """Hold samples against held-out images, given the features of held-out, training and drawn images.
+def see(network: nn.Module, arrays: Arrays, name: str, evaluate: Evaluate, device: str) -> Set:
+    """Look at a random choice of images, at most ``evaluate.max_images``, through the network."""
+    rows = pick(len(arrays.images), evaluate.max_images, seeds.generator(evaluate.seed, name))
+    return Set(arrays, rows, extract(network, torch.from_numpy(arrays.images), device, rows))
 
-    ``_sd``: the standard deviation by which a figure would vary with other images. ``_floor``: training
-    images in the samples' place, the same n. A Fréchet distance of n images is biased upward by about
-    d/n, so it is read beside its floor.
-    """
+
+def compare(found: Scores, sets: list[Set], n: int, evaluate: Evaluate) -> None:
+    """Add what compares ``n`` samples with as many held-out images; floor: training images."""
+    features = [part.first(n) for part in sets]
     held_out, train, drawn = features
-    found: dict[str, float] = {}
-    for kind in ("semantic", "texture"):
-        real, other, fake = metrics.standardise(*(getattr(part, kind) for part in features))
-        found[f"fd_{kind}"] = metrics.frechet_distance(real, fake)
-        found[f"fd_{kind}_sd"] = metrics.frechet_distance_sd(real, fake, rng)
-        found[f"fd_{kind}_floor"] = metrics.frechet_distance(real, other)
-    for suffix, part in (("", drawn), ("_floor", train)):
-        precision, recall = metrics.precision_recall(held_out.semantic, part.semantic, nearest_k)
-        found |= {f"precision{suffix}": precision, f"recall{suffix}": recall}
-    for name in ("precision", "recall"):
-        found[f"{name}_sd"] = metrics.share_sd(found[name], len(held_out.semantic))
-    return {name: _rounded(value) for name, value in found.items()}
+    raw = evaluate.features != "extractor"
+    rng = seeds.generator(evaluate.seed, "jackknife")
+    scores.distances(found, held_out, train, drawn, raw, rng)
+    scores.neighbourhoods(found, held_out, train, drawn, evaluate.nearest_k, rng)
 
 
-def write_classes(classes: tuple[str, ...], labels: Labels, drawn: Features) -> float:
-    """Write each class's share, held out and as the extractor sees the samples; return the divergence."""
-    real = metrics.histogram(torch.as_tensor(labels), len(classes))
-    fake = metrics.histogram(drawn.predicted, len(classes))
-    frame = pd.DataFrame({"class": classes, "held_out": real, "generated": fake})
+def look_for_copies(found: Scores, sets: list[Set], n: int, evaluate: Evaluate) -> None:
+    """Add what tells of copies, and write reports/neighbours/; without enough images it stays empty."""
+    held_out, train, drawn = sets
+    kinds: dict[str, copies.Copies] = {}
+    if min(len(part.rows) for part in sets) >= max(scores.CALIBRATES, evaluate.nearest_k + 2):
+        for key, seen in (
+            ("memorised", [part.features.semantic for part in (train, held_out, drawn)]),
+            (
+                "memorised_pixels",
+                [copies.pixels(part.images, part.rows) for part in (train, held_out, drawn)],
+            ),
+        ):
+            kinds[key] = copies.memorised(seen[0], seen[1], seen[2], evaluate.nearest_k)
+    scores.copies(found, kinds)
+    scores.duplicates(found, train.features.semantic[:n], drawn.features.semantic[:n])
+    with files.fresh_folder(Path("reports/neighbours")) as folder:
+        if kinds:
+            shown = [(part.arrays.images, part.rows) for part in (drawn, train)]
+            write_neighbours(folder, shown[0], shown[1], kinds)
+
+
+def by_class(
+    found: Scores,
+    sets: list[Set],
+    classes: tuple[str, ...],
+    extractor: Extractor,
+    evaluate: Evaluate,
+    device: str,
+) -> None:
+    """Add what needs classes, and write reports/classes.csv."""
+    held_out, train, drawn = sets
+    rng = seeds.generator(evaluate.seed, "classes")
+    n = min(len(part.rows) for part in sets)
+    scores.class_score(found, train.first(n), drawn.first(n), rng)
+    known, fake = train.features, drawn.features
+    if evaluate.features != "extractor":  # only our own knows these classes
+        known, fake = (extract(extractor, part.images, device, part.rows) for part in (train, drawn))
+    labels = torch.from_numpy(held_out.arrays.labels)
+    shares = scores.classes(found, labels, known, fake, len(classes), rng)
+    frame = pd.DataFrame({"class": classes, **shares})
     files.write_text(Path("reports/classes.csv"), frame.to_csv(index=False, float_format="%.6g"))
-    return _rounded(metrics.jensen_shannon(real, fake))
+    linear_probe(found, sets, len(classes), evaluate, device)
 
 
-def _rounded(value: float) -> float:
-    """Six digits: more are noise, and differ between processors."""
-    return float(f"{value:.6g}")
+def linear_probe(found: Scores, sets: list[Set], classes: int, evaluate: Evaluate, device: str) -> None:
+    """Add how well a linear classifier of the discriminator's features does on held-out images."""
+    held_out, train, _ = sets
+    rows = train.rows[: probe.MOST_TRAINING]
+    discriminator = probe.load_discriminator(*load(Path("models/final.safetensors")))
+    known, asked = (
+        probe.activations(discriminator, part.images, device, chosen)
+        for part, chosen in ((train, rows), (held_out, held_out.rows))
+    )
+    labels = [torch.from_numpy(part.arrays.labels) for part in (train, held_out)]
+    rng = seeds.generator(evaluate.seed, "probe")
+    guessed = probe.classify(known, labels[0][rows], asked, classes, rng)
+    scores.share(found, "probe_accuracy", guessed == labels[1][held_out.rows])
+
+
+def walk(found: Scores, extractor: Extractor, held_out: Set, evaluate: Evaluate, device: str) -> None:
+    """Add how smoothly images change between latents, always through our own extractor."""
+    generator = load_generator(Path("models/generator.safetensors"))
+    seen = held_out.features if evaluate.features == "extractor" else None
+    real = seen or extract(extractor, held_out.images, device, held_out.rows)
+    scale = real.semantic.double().std(0)
+    count = min(PATHS, evaluate.max_images)
+    lengths = smoothness.path_lengths(generator, extractor, scale, count, evaluate.seed, device)
+    value, sd = smoothness.trimmed(lengths)
+    found.put("path_smoothness", value, normal(value, sd, 0.0), sd)
 
 
 if __name__ == "__main__":

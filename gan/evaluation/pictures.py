@@ -1,0 +1,63 @@
+"""Samples beside the training images that they are nearest to, as pictures and as a table."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from gan import files, images
+from gan.data.arrays import Images
+from gan.evaluation.copies import Copies
+
+ROWS = 10  # of nearest.png
+MOST = 40  # of flagged.png
+
+
+def write_neighbours(
+    folder: Path,
+    samples: tuple[Images, torch.Tensor],
+    train: tuple[Images, torch.Tensor],
+    found: Mapping[str, Copies],
+) -> None:
+    """Write nearest.png, neighbours.csv and, where samples are flagged, flagged.png into ``folder``.
+
+    ``samples`` and ``train``: images uint8 (N, C, H, W), and the rows of them that were compared. ``found``
+    by features and by pixels.
+    """
+    table = {"sample": samples[1].tolist()}
+    for key, kind in found.items():
+        name = "pixels" if key.endswith("_pixels") else "features"
+        table |= {
+            f"train_{name}": train[1][kind.nearest.rows[:, 0]].tolist(),
+            f"distance_{name}": kind.nearest.distances[:, 0].tolist(),
+            f"ratio_{name}": kind.ratios.tolist(),
+            f"flagged_{name}": kind.flagged.int().tolist(),
+        }
+    frame = pd.DataFrame(table).sort_values("sample")
+    files.write_text(folder / "neighbours.csv", frame.to_csv(index=False, float_format="%.6g"))
+    first = next(iter(found.values()))
+    closest = first.ratios.argsort(stable=True)[:ROWS]
+    images.write_png(folder / "nearest.png", _sheet(samples, train, first, closest))
+    sheets = [
+        _sheet(samples, train, kind, kind.flagged.nonzero()[:, 0][:MOST])
+        for kind in found.values()
+        if kind.flagged.any()
+    ]
+    if sheets:
+        images.write_png(folder / "flagged.png", np.concatenate(sheets, 1))
+
+
+def _sheet(
+    samples: tuple[Images, torch.Tensor],
+    train: tuple[Images, torch.Tensor],
+    kind: Copies,
+    which: torch.Tensor,
+) -> np.ndarray:
+    """Return one picture (C, H, W): a row a sample, then its nearest training images, the nearest first."""
+    shown = []
+    for i in which.tolist():
+        near = train[1][kind.nearest.rows[i]].numpy()
+        shown += [samples[0][samples[1][i]], *train[0][near]]
+    return images.grid(np.stack(shown), columns=1 + kind.nearest.rows.shape[1])
