@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gan.files import write_bytes
+from gan.provenance import xmp
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:
@@ -34,13 +36,24 @@ def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     return sheet
 
 
-def png_bytes(image: np.ndarray) -> bytes:
-    """Encode a uint8 image (C, H, W), C 1 or 3, as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0)).save(buffer, "PNG")
+def pil_image(image: np.ndarray) -> Image.Image:
+    """Return a uint8 image (C, H, W), C 1 or 3, as Pillow's."""
+    return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+
+
+def png_bytes(image: np.ndarray, made_by: str | None = None, *, composite: bool = False) -> bytes:
+    """Encode a uint8 image (C, H, W), C 1 or 3, as PNG.
+
+    ``made_by``: the SHA-256 of the model file that made it; the PNG then says so in its XMP metadata
+    (gan/provenance/xmp.py). ``composite``: real images stand in it too.
+    """
+    buffer, chunks = io.BytesIO(), PngInfo()
+    if made_by is not None:
+        chunks.add_itxt("XML:com.adobe.xmp", xmp.packet(made_by, composite=composite))
+    pil_image(image).save(buffer, "PNG", pnginfo=chunks)
     return buffer.getvalue()
 
 
-def write_png(path: Path, image: np.ndarray) -> None:
-    """Write a uint8 image (C, H, W), C 1 or 3, as a PNG file, atomically."""
-    write_bytes(path, png_bytes(image))
+def write_png(path: Path, image: np.ndarray, made_by: str | None = None, *, composite: bool = False) -> None:
+    """Write a uint8 image (C, H, W), C 1 or 3, as a PNG file, atomically; see ``png_bytes``."""
+    write_bytes(path, png_bytes(image, made_by, composite=composite))
