@@ -1,4 +1,11 @@
-"""Images out of a generator: the same ones whatever the batch size."""
+"""Images out of a generator: the same ones, to the bit, however many are asked for at a time.
+
+A convolution or matrix product may round differently for another batch size or another row of the
+batch, and what torch draws depends on how much is drawn. So images are drawn and computed `BLOCK` at a
+time, image i in row i mod BLOCK, the last block filled up and cut off again.
+"""
+
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -7,48 +14,108 @@ from gan import images, seeds
 from gan.networks.build import draw_labels, draw_latents, join, one_hot
 from gan.networks.files import Published
 
-BATCH = 500
+BLOCK = 64
+STEPS = 12  # frames from one latent to the next, in an animation
 
 
 def sample_inputs(
-    generator: Published, count: int, seed: int, purpose: str = "samples", truncation: float | None = None
+    generator: Published,
+    count: int,
+    seed: int,
+    purpose: str = "samples",
+    truncation: float | None = None,
+    only: int | None = None,
 ) -> torch.Tensor:
     """Return a generator's inputs (count, latent_dim + classes), drawn on the CPU.
 
-    They are the same for every device and batch. Classes come as often as in the training set.
+    They are the same for every device, and the first of them are the same for every ``count``. Classes
+    come as often as in the training set, or all are the class ``only``.
     """
-    latents = draw_latents(generator.network, count, seeds.generator(seed, purpose), truncation)
-    return join(latents, _labels(generator, count, seed, purpose))
+    latents = _latents(generator, count, seed, purpose, truncation)
+    return join(latents, _labels(generator, count, seed, purpose, only))
 
 
-def _labels(generator: Published, count: int, seed: int, purpose: str) -> torch.Tensor | None:
+def _latents(
+    generator: Published, count: int, seed: int, purpose: str, truncation: float | None = None
+) -> torch.Tensor:
+    """Draw latents (count, latent_dim)."""
+    rngs = _generators(count, seed, purpose)
+    return torch.cat([draw_latents(generator.network, BLOCK, rng, truncation) for rng in rngs])[:count]
+
+
+def _labels(
+    generator: Published, count: int, seed: int, purpose: str, only: int | None = None
+) -> torch.Tensor | None:
     """Draw one-hot labels (count, classes), None for a generator that knows none."""
-    if generator.class_counts is None:
+    counts = generator.class_counts
+    if counts is None:
         return None
-    labels = draw_labels(generator.class_counts, count, seeds.generator(seed, f"{purpose} labels"))
-    return one_hot(labels, len(generator.class_counts))
+    rngs = _generators(count, seed, f"{purpose} labels")
+    labels = torch.cat([draw_labels(counts, BLOCK, rng) for rng in rngs])[:count]
+    return one_hot(labels if only is None else labels.fill_(only), len(counts))
 
 
-@torch.no_grad()
+def _generators(count: int, seed: int, purpose: str) -> Iterator[torch.Generator]:
+    """Yield a random number generator for each block of ``count`` rows."""
+    return (seeds.generator(seed, purpose, block) for block in range(-(-count // BLOCK)))
+
+
 def generate(model: nn.Module, inputs: torch.Tensor, device: str) -> torch.Tensor:
     """Return uint8 images (N, C, H, W) on the CPU for inputs (N, latent_dim + classes)."""
+    return torch.cat(list(blocks(model, inputs, device)))
+
+
+def blocks(model: nn.Module, inputs: torch.Tensor, device: str) -> Iterator[torch.Tensor]:
+    """Yield what ``generate`` returns, at most ``BLOCK`` images at a time."""
     model = model.to(device)
-    parts = [images.to_uint8(model(part.to(device))) for part in inputs.split(BATCH)]
-    return torch.cat([torch.from_numpy(part) for part in parts])
+    for part in inputs.split(BLOCK):
+        full = torch.cat([part, part.new_zeros(BLOCK - len(part), part.shape[1])])
+        with torch.no_grad():
+            drawn = images.to_uint8(model(full.to(device)))
+        yield torch.from_numpy(drawn[: len(part)])
 
 
-def interpolations(generator: Published, rows: int, columns: int, seed: int) -> torch.Tensor:
+def interpolations(
+    generator: Published, rows: int, columns: int, seed: int, only: int | None = None
+) -> torch.Tensor:
     """Return inputs (rows * columns, latent_dim + classes), a row between two random latents.
 
-    On great circles, since N(0, 1) in many dimensions lives near a sphere (White 2016,
-    arXiv:1609.04468). Where there are classes, each row keeps to one.
+    Where there are classes, each row keeps to one.
     """
-    rng = seeds.generator(seed, "interpolation")
-    start, end = draw_latents(generator.network, 2 * rows, rng).chunk(2)
+    start, end = _latents(generator, 2 * rows, seed, "interpolation").chunk(2)
+    path = _great_circle(start, end, torch.linspace(0, 1, columns))
+    labels = _labels(generator, rows, seed, "interpolation", only)
+    kept = None if labels is None else labels.repeat_interleave(columns, 0)
+    return join(path.flatten(0, 1), kept)
+
+
+def round_trip(
+    generator: Published, frames: int, rows: int, seed: int, only: int | None = None
+) -> torch.Tensor:
+    """Return inputs (frames * rows, latent_dim + classes): ``rows`` closed paths, frame by frame.
+
+    Each path goes through a latent every `STEPS` frames or so and ends where it began, so that an
+    animation of it has no seam. Where there are classes, each path keeps to one.
+    """
+    stops = max(2, frames // STEPS)
+    latents = _latents(generator, stops * rows, seed, "round trip").reshape(stops, rows, -1)
+    places = torch.arange(frames) * stops / frames
+    legs = places.long()
+    path = [
+        _great_circle(latents[leg], latents[(leg + 1) % stops], place[None])[:, 0]
+        for leg, place in zip(legs.tolist(), places - legs, strict=True)
+    ]
+    labels = _labels(generator, rows, seed, "round trip", only)
+    return join(torch.cat(path), None if labels is None else labels.repeat(frames, 1))
+
+
+def _great_circle(start: torch.Tensor, end: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return points (N, places, D) between ``start`` and ``end`` (N, D), at ``places`` in [0, 1].
+
+    On great circles, since N(0, 1) in many dimensions lives near a sphere (White 2016,
+    arXiv:1609.04468).
+    """
     cosine = nn.functional.cosine_similarity(start, end)[:, None].clamp(-1, 1)
     angle = cosine.acos().clamp(min=1e-4)
-    points = [(1 - t) * angle for t in torch.linspace(0, 1, columns)]
-    path = [(p.sin() * start + (angle - p).sin() * end) / angle.sin() for p in points]
-    labels = _labels(generator, rows, seed, "interpolation")
-    kept = None if labels is None else labels.repeat_interleave(columns, 0)
-    return join(torch.stack(path, 1).flatten(0, 1), kept)
+    points = [(1 - t) * angle for t in places]
+    return torch.stack([(p.sin() * start + (angle - p).sin() * end) / angle.sin() for p in points], 1)

@@ -6,7 +6,7 @@ differs from run to run, which would give equal models different hashes.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,20 @@ def load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 class Published:
     """A generator in evaluation mode, the params of its network, and how to feed it.
 
-    ``class_counts`` are the training set's, or None for a generator that knows no classes.
+    ``class_counts`` are the training set's, or None for a generator that knows no classes; ``config`` is
+    all that its file says of it.
     """
 
     model: nn.Module
     network: Network
     class_counts: tuple[int, ...] | None
     images_seen: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def classes(self) -> tuple[str, ...]:
+        """Return the names of its classes: numbers where the file has none, nothing without classes."""
+        names = self.config.get("classes") or range(len(self.class_counts or ()))
+        return tuple(map(str, names))
 
 
 def load_generator(path: Path) -> Published:
@@ -62,7 +69,7 @@ def load_generator(path: Path) -> Published:
         counts = tuple(config["class_counts"] or ())
         model = build_generator(network, config["image_size"], config["channels"], len(counts))
         model.load_state_dict(tensors)
-        return Published(model.eval(), network, counts or None, config["images_seen"])
-    except (KeyError, ValueError, RuntimeError) as error:
+        return Published(model.eval(), network, counts or None, config["images_seen"], config)
+    except (KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a generator of this version ({reason})") from None

@@ -6,7 +6,9 @@ import platform
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,6 +18,7 @@ from gan import params as parameters
 from gan.data.arrays import read_arrays
 from gan.errors import UserError
 from gan.networks.files import save
+from gan.networks.record import record
 from gan.params import Params
 from gan.stage import USED, Progress, run, say
 from gan.training import distributed
@@ -49,10 +52,12 @@ def work(params: Params) -> None:
     device = devices.prepare(params.train.device, params.train.threads)
     precision = devices.precision(params.train.precision, device)
     world = distributed.join(device)
-    data = Data.of(read_arrays(TRAIN_SET))
-    name = f"train-{fingerprint(params, device, precision)}"
+    data, facts = Data.of(read_arrays(TRAIN_SET)), record(prepared(params))
+    name = f"train-{fingerprint(params, device, precision, facts)}"
     folder = files.RUNS / name
-    loop = Loop(params.network, params.train, data, folder, device, precision=precision, world=world)
+    loop = Loop(
+        params.network, params.train, data, folder, device, precision=precision, world=world, record=facts
+    )
     shape = "×".join(map(str, data.images.shape[1:]))
     if world.writer:
         kind = str(precision).removeprefix("torch.")
@@ -72,10 +77,22 @@ def work(params: Params) -> None:
     distributed.leave()
 
 
-def fingerprint(params: Params, device: str, precision: torch.dtype) -> str:
-    """Name the state of this very training: same params, data, code, torch, device and precision."""
+def prepared(params: Params) -> dict[str, Any]:
+    """Return the params that made the training images what they are; limits and mirrors do not."""
+    return {
+        "image_size": params.data.image_size,
+        "channels": params.data.channels,
+        "fit": params.data.fit,
+        "test_fraction": params.data.test_fraction,
+        "seed": params.data.seed,
+        "near_duplicates": params.data.near_duplicates,
+    }
+
+
+def fingerprint(params: Params, device: str, precision: torch.dtype, facts: Mapping[str, Any]) -> str:
+    """Name the state of this very training: same params, data, code, packages, device and precision."""
     parts = [params.network.model_dump_json(), params.train.model_dump_json(exclude=FREE)]
-    parts += [device, str(precision), torch.__version__, str(origin(params.train))]
+    parts += [device, str(precision), torch.__version__, str(origin(params.train)), json.dumps(facts)]
     sources = sorted(Path(__file__).parent.parent.rglob("*.py"))
     parts += [files.sha256_file(path) for path in [TRAIN_SET, *sources]]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -17,17 +17,19 @@ from gan.training.distributed import World
 
 @dataclass(frozen=True)
 class Data:
-    """The training half: uint8 images (N, C, H, W), int64 labels (N,) or None, number of classes."""
+    """The training half: uint8 images (N, C, H, W), int64 labels (N,) or None, its classes, their names."""
 
     images: torch.Tensor
     labels: torch.Tensor | None = None
     classes: int = 0
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, arrays: Arrays) -> "Data":
         """Take packed arrays as they are, without a copy."""
         labels = None if arrays.labels is None else torch.from_numpy(arrays.labels)
-        return cls(torch.from_numpy(arrays.images), labels, len(arrays.classes or ()))
+        names = arrays.classes or ()
+        return cls(torch.from_numpy(arrays.images), labels, len(names), names)
 
 
 class Feed:

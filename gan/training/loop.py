@@ -7,7 +7,7 @@ epoch), see gan/seeds.py, so the state holds weights, optimisers and the log, an
 import copy
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import safetensors.torch
@@ -17,6 +17,7 @@ from torch import nn
 from gan import images as pixels
 from gan import seeds
 from gan.errors import UserError
+from gan.files import sha256_file
 from gan.networks import build, files
 from gan.params import Network, Train
 from gan.training import start
@@ -37,7 +38,10 @@ FREE = {"devices", "checkpoint_seconds"}  # params that no result depends on
 
 
 class Loop:
-    """One training: params, data, a folder for its state, where and in what precision to compute."""
+    """One training: params, data, a folder for its state, where and in what precision to compute.
+
+    ``record``: what else model files say of their making (gan/networks/record.py).
+    """
 
     def __init__(
         self,
@@ -49,9 +53,10 @@ class Loop:
         *,
         precision: torch.dtype = torch.float32,
         world: World | None = None,
+        record: Mapping[str, object] | None = None,
     ) -> None:
         self.network, self.train, self.device, self.folder = network, train, device, folder
-        self.world = world or World()
+        self.world, self.record = world or World(), record or {}
         self.per_step = train.batch_size * train.d_steps  # images
         start.check(network, train, data, self.world)
         self.channels, self.image_size = data.images.shape[1], data.images.shape[2]
@@ -59,6 +64,7 @@ class Loop:
         self.counts: list[int] | None = None
         if labels is not None:
             self.counts = torch.bincount(labels, minlength=data.classes).tolist()
+        self.names = list(data.names) if self.counts and data.names else None
         self.total = train.epochs * (len(data.images) // self.per_step)
         if train.max_steps is not None:
             self.total = min(self.total, train.max_steps)
@@ -211,11 +217,13 @@ class Loop:
         size = self.train.batch_size
         recompute_statistics(model, [self._inputs("statistics", i, size) for i in range(STATISTICS_BATCHES)])
         name = f"step-{self.step:09d}"
-        files.save(self.folder / "snapshots" / f"{name}.safetensors", model.state_dict(), self.config())
+        path = self.folder / "snapshots" / f"{name}.safetensors"
+        files.save(path, model.state_dict(), self.config())
         columns = len(self.counts) if self.counts and len(self.counts) <= 16 else 8
         with torch.no_grad():
             shown = pixels.to_uint8(model(self._inputs("fixed_latents", 0, FIXED_ROWS * columns, cycle=True)))
-        pixels.write_png(self.folder / "fixed_latents" / f"{name}.png", pixels.grid(shown, columns))
+        sheet = pixels.grid(shown, columns)
+        pixels.write_png(self.folder / "fixed_latents" / f"{name}.png", sheet, sha256_file(path))
         if self.train.on_divergence == "rollback":
             self._save("anchor")
 
@@ -232,11 +240,13 @@ class Loop:
     def config(self) -> dict[str, object]:
         """What a model file says of itself; nothing in it varies between identical runs."""
         return {
+            **self.record,
             "network": self.network.model_dump(),
             "train": self.train.model_dump(exclude=FREE),
             "image_size": self.image_size,
             "channels": self.channels,
             "class_counts": self.counts,
+            "classes": self.names,
             "precision": str(self.trainer.precision).removeprefix("torch."),
             "init_from_sha256": self.origin,
             "step": self.step,

@@ -27,25 +27,54 @@ def labels(generator: Published, inputs: torch.Tensor) -> torch.Tensor:
     return hot.argmax(1)
 
 
+@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "mlp"])
 @pytest.mark.parametrize("counts", [None, COUNTS])
-def test_the_batch_size_does_not_show(
-    monkeypatch: pytest.MonkeyPatch, counts: tuple[int, ...] | None
+def test_how_many_are_drawn_at_a_time_does_not_show(
+    architecture: str, counts: tuple[int, ...] | None
 ) -> None:
-    torch.set_num_threads(1)
-    generator = published(counts)
-    inputs = sampling.sample_inputs(generator, 30, seed=1)
+    torch.set_num_threads(2)
+    generator = published(counts, architecture=architecture)
+    inputs = sampling.sample_inputs(generator, 130, seed=1)
     whole = sampling.generate(generator.model, inputs, "cpu")
-    monkeypatch.setattr(sampling, "BATCH", 7)
-    parts = sampling.generate(generator.model, inputs, "cpu")
     assert whole.dtype == torch.uint8
-    assert whole.shape == (30, 3, 32, 32)
-    assert torch.equal(whole, parts)
+    assert whole.shape == (130, 3, 32, 32)
+    for count in (1, 7, 64, 100):
+        assert torch.equal(sampling.generate(generator.model, inputs[:count], "cpu"), whole[:count])
+    assert [len(part) for part in sampling.blocks(generator.model, inputs, "cpu")] == [64, 64, 2]
 
 
-def test_more_samples_begin_with_the_same() -> None:
-    few, many = (sampling.sample_inputs(published(), count, seed=3) for count in (20, 40))
-    assert few.shape == (20, NETWORK.latent_dim)
-    assert torch.equal(few[:16], many[:16])
+@pytest.mark.parametrize("truncation", [None, 0.7])
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_more_samples_begin_with_the_same(distribution: str, truncation: float | None) -> None:
+    generator = published(COUNTS, latent_distribution=distribution, latent_dim=37)
+    many = sampling.sample_inputs(generator, 90, seed=3, truncation=truncation)
+    assert many.shape == (90, 37 + 3)
+    for count in (1, 5, 16, 33, 89):
+        few = sampling.sample_inputs(generator, count, seed=3, truncation=truncation)
+        assert torch.equal(few, many[:count])
+
+
+def test_one_class_alone_with_the_same_latents() -> None:
+    generator = published(COUNTS)
+    inputs = sampling.sample_inputs(generator, 20, seed=0, only=1)
+    assert labels(generator, inputs).tolist() == [1] * 20
+    every = sampling.sample_inputs(generator, 20, seed=0)
+    assert torch.equal(inputs[:, : NETWORK.latent_dim], every[:, : NETWORK.latent_dim])
+
+
+def test_a_round_trip_has_no_seam_and_no_jump() -> None:
+    generator = published(COUNTS)
+    path = sampling.round_trip(generator, 48, 3, seed=0).reshape(48, 3, -1)
+    kept = labels(generator, path.flatten(0, 1)).reshape(48, 3)
+    assert torch.equal(kept, kept[:1].expand(48, 3))
+    latents = path[:, :, : NETWORK.latent_dim]
+    steps = (latents - latents.roll(-1, 0)).norm(dim=2)  # from each frame to the next, the last to the first
+    far = (latents[0] - latents[24]).norm(dim=1)
+    assert (steps.max(0).values < far / 4).all()
+    assert (steps.min(0).values > 0).all()
+    assert (latents.norm(dim=2) > 0.8 * latents[0].norm(dim=1).min()).all()
+    few = sampling.round_trip(generator, 2, 3, seed=0).reshape(2, 3, -1)
+    assert not torch.equal(few[0], few[1])
 
 
 def test_classes_come_as_often_as_in_the_training_set() -> None:
