@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from gan.files import write_bytes
 from gan.provenance import xmp
+
+FRAME_MS = 80  # of an animation
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:
@@ -36,6 +39,11 @@ def grid(images: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
     return sheet
 
 
+def sheets(images: np.ndarray, count: int, columns: int) -> np.ndarray:
+    """Lay images (N * count, C, H, W) out as N grids of ``count`` images each: (N, C, rows, columns)."""
+    return np.stack([grid(part, columns) for part in images.reshape(-1, count, *images.shape[1:])])
+
+
 def pil_image(image: np.ndarray) -> Image.Image:
     """Return a uint8 image (C, H, W), C 1 or 3, as Pillow's."""
     return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
@@ -57,3 +65,18 @@ def png_bytes(image: np.ndarray, made_by: str | None = None, *, composite: bool 
 def write_png(path: Path, image: np.ndarray, made_by: str | None = None, *, composite: bool = False) -> None:
     """Write a uint8 image (C, H, W), C 1 or 3, as a PNG file, atomically; see ``png_bytes``."""
     write_bytes(path, png_bytes(image, made_by, composite=composite))
+
+
+def animation_bytes(frames: np.ndarray, made_by: str, kind: Literal["WEBP", "GIF"] = "WEBP") -> bytes:
+    """Encode uint8 frames (N, C, H, W) as an animation without end, `FRAME_MS` each; see ``png_bytes``.
+
+    WebP is lossless; GIF has 256 colours a frame and no place for XMP but its comment.
+    """
+    buffer, packet = io.BytesIO(), xmp.packet(made_by).encode()
+    first, *rest = map(pil_image, frames)
+    shared: dict[str, Any] = {"save_all": True, "append_images": rest, "duration": FRAME_MS, "loop": 0}
+    if kind == "WEBP":
+        first.save(buffer, "WEBP", lossless=True, quality=80, method=4, xmp=packet, **shared)
+    else:
+        first.save(buffer, "GIF", comment=packet, **shared)
+    return buffer.getvalue()

@@ -95,7 +95,7 @@ def round_trip(
     """Return inputs (frames * rows, latent_dim + classes): ``rows`` closed paths, frame by frame.
 
     Each path goes through a latent every `STEPS` frames or so and ends where it began, so that an
-    animation of it has no seam. Where there are classes, each path keeps to one.
+    animation of it has no seam. Where there are classes, each path keeps to one, and they take turns.
     """
     stops = max(2, frames // STEPS)
     latents = _latents(generator, stops * rows, seed, "round trip").reshape(stops, rows, -1)
@@ -105,8 +105,11 @@ def round_trip(
         _great_circle(latents[leg], latents[(leg + 1) % stops], place[None])[:, 0]
         for leg, place in zip(legs.tolist(), places - legs, strict=True)
     ]
-    labels = _labels(generator, rows, seed, "round trip", only)
-    return join(torch.cat(path), None if labels is None else labels.repeat(frames, 1))
+    if generator.class_counts is None:
+        return torch.cat(path)
+    seen = [label for label, count in enumerate(generator.class_counts) if count] if only is None else [only]
+    turns = torch.tensor([seen[row % len(seen)] for row in range(rows)])
+    return join(torch.cat(path), one_hot(turns, len(generator.class_counts)).repeat(frames, 1))
 
 
 def _great_circle(start: torch.Tensor, end: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
