@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -145,6 +146,12 @@ def draw_labels(counts: Sequence[int], count: int, rng: torch.Generator) -> torc
 def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
     """Return (N, classes) float32 of int64 labels (N,)."""
     return F.one_hot(labels, classes).float()
+
+
+def labels_of(network: Network, inputs: torch.Tensor) -> np.ndarray | None:
+    """Return the int64 labels (N,) that a generator's inputs ask for, None where it knows no classes."""
+    hot = inputs[:, network.latent_dim :]
+    return hot.argmax(1).cpu().numpy() if hot.shape[1] else None
 
 
 def join(latents: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
