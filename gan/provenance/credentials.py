@@ -94,28 +94,39 @@ class Stamp:
         return signed.getvalue()
 
 
-def read(content: bytes, mime: str, anchors: Sequence[bytes]) -> Credentials | None:
-    """Return what the credentials of an encoded picture are worth; None where it has none.
+class Checker:
+    """Reads and checks the credentials of pictures.
 
-    ``anchors``: certificates (PEM) of the roots that are trusted, and no others. Raises UserError where
-    the package is missing.
+    ``anchors``: certificates (PEM) of the roots that are trusted, and no others. Raises UserError where they
+    are not certificates, or the package is missing.
     """
-    with needs("c2pa-python"):
-        import c2pa
-    trust = {"trust_config": "\n".join(certificates.USES)}
-    if anchors:
-        trust["trust_anchors"] = b"\n".join(anchors).decode()
-    verify = {**_SILENT["verify"], "verify_trust": True}
-    context = c2pa.Context(c2pa.Settings.from_dict({**_SILENT, "trust": trust, "verify": verify}))
-    try:
-        with c2pa.Reader(mime, io.BytesIO(content), context=context) as reader:
-            return _judge(reader)
-    except c2pa.C2paError.ManifestNotFound:
-        return None
-    except c2pa.C2paError.RemoteManifest as error:
-        return Credentials("remote", _short(error))
-    except c2pa.C2paError as error:
-        return Credentials("broken", _short(error))
+
+    def __init__(self, anchors: Sequence[bytes]) -> None:
+        with needs("c2pa-python"):
+            import c2pa
+        trust = {"trust_config": "\n".join(certificates.USES)}
+        if anchors:
+            trust["trust_anchors"] = b"\n".join(anchors).decode()
+        verify = {**_SILENT["verify"], "verify_trust": True}
+        settings = {**_SILENT, "trust": trust, "verify": verify}
+        try:
+            self._context = c2pa.Context(c2pa.Settings.from_dict(settings))
+        except c2pa.C2paError as error:
+            raise UserError(f"the certificates to trust: not PEM certificates ({error})") from None
+        self._c2pa = c2pa
+
+    def read(self, content: bytes, mime: str) -> Credentials | None:
+        """Return what the credentials of an encoded picture are worth; None where it has none."""
+        errors = self._c2pa.C2paError
+        try:
+            with self._c2pa.Reader(mime, io.BytesIO(content), context=self._context) as reader:
+                return _judge(reader)
+        except errors.ManifestNotFound:
+            return None
+        except errors.RemoteManifest as error:
+            return Credentials("remote", _short(error))
+        except errors as error:
+            return Credentials("broken", _short(error))
 
 
 def _judge(reader: Any) -> Credentials:

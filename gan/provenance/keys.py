@@ -61,6 +61,11 @@ def signer_files(key: Path | None = None, certificate: Path | None = None) -> tu
     return folder() / "signing" / "key.pem", folder() / "signing" / "certificate.pem", False
 
 
+def certificate_file() -> Path:
+    """Return the file of the certificates of whoever signs here, which may not be there yet."""
+    return _named(CERTIFICATE) or folder() / "signing" / "certificate.pem"
+
+
 def signer(key: Path | None = None, certificate: Path | None = None) -> Signer:
     """Return the signer: the user's own or ours, made now where there is none.
 
