@@ -6,7 +6,8 @@ With two revisions, what differs between them; with a model file, the revision t
 import argparse
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import jinja2
 from flows import objects, places
 from flows.command_line import Parser, ending
 from flows.git import Git
-from flows.lineage import Entry, Lineage, compare
+from flows.lineage import GRID, Entry, Lineage, compare
 from flows.record import ABSENT
 from gan.errors import UserError
-from gan.files import RUNS, write_bytes, write_text
+from gan.files import RUNS, sha256_file, write_bytes, write_text
 
 PNG = b"\x89PNG\r\n\x1a\n"
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def main() -> None:
@@ -30,7 +32,7 @@ def main() -> None:
         folder = places.project(".")
         lineage = Lineage(Git(folder))
         if arguments.model:
-            print(origin(lineage, Path(arguments.model)))
+            print(origin(lineage, arguments.model))
         elif arguments.revision:
             print(comparison(*(lineage.entry(name) for name in arguments.revision)))
         else:
@@ -101,23 +103,53 @@ def comparison(first: Entry, second: Entry) -> str:
     return "\n".join(lines)
 
 
-def origin(lineage: Lineage, path: Path) -> str:
-    """Return which experiments made a file, by its hash. Raises UserError where none did."""
-    if not path.is_file():
-        raise UserError(f"--model: {path}: no such file")
-    md5 = objects.md5_file(path)
-    found = [
-        (entry, output)
-        for entry in lineage.entries()
-        for output, (_, known) in entry.record.outputs().items()
-        if known == md5
-    ]
+def origin(lineage: Lineage, text: str) -> str:
+    """Return which experiments made a file, by its hash; ``text`` is its path, or its SHA-256.
+
+    dvc.lock records MD5 hashes, pictures name their model by SHA-256. Which revision that was, each
+    one's samples/grid.png says, and what models are still in the cache. Raises UserError where none did.
+    """
+    path = Path(text).expanduser()
+    if path.is_file():
+        md5 = objects.md5_file(path)
+        found = [(entry, output) for entry, output, known in recorded(lineage) if known == md5]
+        what = f"a file with these bytes (md5 {md5})"
+    elif SHA256.fullmatch(text):
+        found = made_by(lineage, text)
+        what = "a model of this SHA-256, and the cache has none (`dvc fetch --all-commits`)"
+    else:
+        raise UserError(f"--model: {text}: no such file, and no SHA-256 in hexadecimal")
     if not found:
-        raise UserError(f"{path}: no experiment here recorded a file with these bytes (md5 {md5})")
+        raise UserError(f"{text}: no experiment here recorded {what}")
     return "\n".join(
         f"{entry.commit[:10]}  {entry.minute()}  {output}  {', '.join(entry.names)}".rstrip()
         for entry, output in found
     )
+
+
+def recorded(lineage: Lineage) -> Iterator[tuple[Entry, str, str]]:
+    """Yield every file that an experiment made, those in folders too, as experiment, path and MD5."""
+    for entry in lineage.entries():
+        for output, (_, md5) in entry.record.outputs().items():
+            yield entry, output, md5
+            files = objects.listing(lineage.cache, md5) if md5.endswith(".dir") else None
+            yield from ((entry, f"{output}/{name}", known) for name, known in (files or {}).items())
+
+
+def made_by(lineage: Lineage, sha256: str) -> list[tuple[Entry, str]]:
+    """Return the experiments, and their files, that say or are the model of this SHA-256."""
+    claim = f"ModelSha256>{sha256}<".encode()  # as gan/provenance/xmp.py writes it
+    found = [(entry, GRID) for entry in lineage.entries() if claim in (entry.grid or b"")]
+    if found:
+        return found
+    known: dict[str, bool] = {}
+    for entry, output, md5 in recorded(lineage):
+        place = objects.place(lineage.cache, md5)
+        if output.startswith("models/") and md5 not in known:
+            known[md5] = place.is_file() and sha256_file(place) == sha256
+        if known.get(md5):
+            found.append((entry, output))
+    return found
 
 
 def write_page(entries: Sequence[Entry], folder: Path) -> Path:
@@ -167,7 +199,9 @@ def _write_grid(grid: bytes | None, folder: Path) -> str | None:
 def _arguments() -> argparse.Namespace:
     parser = Parser(prog="python -m flows.history", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("revision", nargs="*", help="two revisions to compare; none: all experiments")
-    parser.add_argument("--model", metavar="FILE", help="say which experiment made this file")
+    parser.add_argument(
+        "--model", metavar="FILE|SHA256", help="say which experiment made this model, or any file"
+    )
     parser.add_argument("--json", action="store_true", help="the table as JSON")
     arguments = parser.parse_args()
     if len(arguments.revision) not in (0, 2):

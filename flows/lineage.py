@@ -98,7 +98,8 @@ class Lineage:
         self.git = git
 
     @cached_property
-    def _cache(self) -> Path:
+    def cache(self) -> Path:
+        """Return the folder of DVC's cache."""
         return graph.cache_folder(self.git.root)
 
     def entries(self) -> list[Entry]:
@@ -179,7 +180,7 @@ class Lineage:
         return entries
 
     def _files(self, md5: str | None) -> dict[str, str] | None:
-        path = objects.place(self._cache, md5) if md5 else None
+        path = objects.place(self.cache, md5) if md5 else None
         if path is None or not path.is_file():
             return None
         try:
