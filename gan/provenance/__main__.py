@@ -112,7 +112,7 @@ def show_keys(arguments: argparse.Namespace) -> None:
         print(f"  valid until  {facts.until}{' (expired)' if facts.expired else ''}")
     file = keys.mark_file()
     print(f"mark's secret  {file}{_state(file)}")
-    if file.exists():
+    if file.exists() and not _state(file):
         print(f"  known as     {hashlib.sha256(keys.mark_key()).hexdigest()[:16]}")
 
 

@@ -97,8 +97,8 @@ class Stamp:
 class Checker:
     """Reads and checks the credentials of pictures.
 
-    ``anchors``: certificates (PEM) of the roots that are trusted, and no others. Raises UserError where they
-    are not certificates, or the package is missing.
+    ``anchors``: certificates (PEM) of the roots that are trusted, and no others. Raises UserError where
+    they cannot be read, or the package is missing.
     """
 
     def __init__(self, anchors: Sequence[bytes]) -> None:
@@ -112,7 +112,7 @@ class Checker:
         try:
             self._context = c2pa.Context(c2pa.Settings.from_dict(settings))
         except c2pa.C2paError as error:
-            raise UserError(f"the certificates to trust: not PEM certificates ({error})") from None
+            raise UserError(f"the certificates to trust: {error}") from None
         self._c2pa = c2pa
 
     def read(self, content: bytes, mime: str) -> Credentials | None:
@@ -125,8 +125,8 @@ class Checker:
             return None
         except errors.RemoteManifest as error:
             return Credentials("remote", _short(error))
-        except errors as error:
-            return Credentials("broken", _short(error))
+        except (errors, KeyError, ValueError, TypeError, AttributeError) as error:
+            return Credentials("broken", _short(error))  # of other shape than the package or we expect
 
 
 def _judge(reader: Any) -> Credentials:

@@ -16,7 +16,6 @@ from PIL import Image
 
 from gan.errors import UserError
 from gan.files import sha256_file
-from gan.networks import files as models
 from gan.provenance import credentials, xmp
 
 PROVEN, UNREADABLE, NOT_PROVEN, CONTRADICTED = 0, 1, 3, 4  # the exit status; of several files the highest
@@ -149,7 +148,9 @@ def _claimed(name: str, claim: xmp.Claim) -> Verdict:
 
 def judge_model(path: Path) -> Verdict:
     """Say what a model file carries. Raises UserError where it is none of ours."""
-    _, config = models.load(path)
+    from gan.networks.files import load  # torch, which takes its time and pictures do without
+
+    _, config = load(path)
     if not isinstance(config, dict):
         raise UserError("its metadata holds no configuration")
     model = sha256_file(path)
