@@ -1,8 +1,17 @@
 """How far a download is, in whole kilobytes or megabytes."""
 
-from gan.stage import Progress
+import sys
+
+from gan.stage import Progress, say
 
 _SMALL = 10_000_000  # bytes up to which kilobytes are counted
+
+
+def remark(text: str) -> None:
+    """Print a line in the middle of a download, in place of the progress shown on a terminal."""
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    say("download", text)
 
 
 class Meter:

@@ -9,14 +9,13 @@ from typing import Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from gan.data.copying import copy_file
-from gan.data.meter import Meter
+from gan.data.meter import Meter, remark
 from gan.data.network import Place, download, is_address, shown
 from gan.data.partial import Partial
 from gan.data.remote import Store
 from gan.data.web import receive
 from gan.errors import Unreachable, UserError
 from gan.files import users_path
-from gan.stage import say
 
 Receive = Callable[[Partial], None]  # one attempt to fill a file
 Way = tuple[str, Receive]  # an address or path, and what fetches from it
@@ -85,7 +84,7 @@ def bring(name: str, ways: Sequence[Way], checksums: Sequence[Checksum], place: 
         except UserError as error:
             failures.append(error)
             if number < len(ways):
-                say("download", f"{error}; now from {shown(ways[number][0])}")
+                remark(f"{error}; now from {shown(ways[number][0])}")
         except OSError:  # our disk: a full one is not to keep what it has no room for
             part.discard()
             raise
@@ -102,7 +101,7 @@ def _whole(part: Partial, attempt: Receive, checksums: Sequence[Checksum], place
     part.discard()
     if not before:
         raise place.failure(why)
-    say("download", f"{shown(place.address)}: {why}; all of it again")
+    remark(f"{shown(place.address)}: {why}; all of it again")
     _whole(part, attempt, checksums, place)
 
 

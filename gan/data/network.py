@@ -14,9 +14,9 @@ from random import SystemRandom
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from gan.data.meter import remark
 from gan.errors import Unreachable, UserError
 from gan.files import naming
-from gan.stage import say
 
 SOCKET_SECONDS = 30.0  # a server silent for so long is given up
 STALL_SECONDS = 90.0  # so is any download whose files have not grown, whatever library waits
@@ -103,12 +103,16 @@ def download(place: Place, attempt: Callable[[], T], reached: Callable[[], int] 
                 place.silent.add(host)
                 raise place.failure(why, Unreachable) from error
             wait = _wait(error, failures)
-            say("download", f"{shown(place.address)}: {why}; trying again in {wait:.0f} s")
+            remark(f"{shown(place.address)}: {why}; trying again in {wait:.0f} s")
         time.sleep(wait)
 
 
-def _words(error: Exception) -> str:
-    return _QUERY.sub("", shown(f"{type(error).__name__}: {error}".rstrip(": ")))[:200]
+def _words(error: BaseException) -> str:
+    """Say what went wrong, without secrets; of the web's clients, what they wrap in several layers."""
+    while type(error).__module__.partition(".")[0] in ("requests", "urllib3") and error.__context__:
+        error = error.__context__
+    name, text = type(error).__name__, str(error)
+    return _QUERY.sub("", shown(text if text.startswith(name) else f"{name}: {text}".rstrip(": ")))[:200]
 
 
 def _of_our_disk(error: Exception, folder: Path) -> bool:
