@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from gan.data.copying import Skipped, copy_file, copy_tree
 from gan.data.mirrors import Checksum, bring, way, why_not, with_mirrors
 from gan.data.names import ARCHIVE_SUFFIXES, is_clutter, printable
-from gan.data.network import Place, download, is_address, shown
+from gan.data.network import LISTING_SECONDS, Place, download, is_address, shown
 from gan.data.partial import downloads_of
 from gan.data.published import fetch_published
 from gan.data.remote import Store
@@ -122,20 +122,20 @@ def _address(source: str, target: Path, mirrors: Sequence[str], pinned: Sequence
 
 def _listed(store: Store, place: Place, target: Path) -> Fetched:
     """Fetch each file below an address, trying each again; a run that was killed starts the folder again."""
-    found = download(place, store.find)
-    wanted = {printable(store.name(path)): path for path in sorted(found)}
+    found = download(place, store.find, patience=LISTING_SECONDS)
+    named = {printable(store.name(path)): path for path in sorted(found)}
+    wanted = {name: path for name, path in named.items() if name and not is_clutter(name)}  # nor ".."
     progress = Progress("download", len(wanted), "file")
     origins: dict[str, str] = {}
     skipped: Skipped = {}
     for count, (name, path) in enumerate(wanted.items(), start=1):
-        if not name or is_clutter(name):  # ".." counts as hidden
-            continue
+        progress.update(count)
         if found[path].get("type") != "file":
             skipped[name] = "not a regular file"
             continue
-        part = bring("file", [(place.source, partial(store.receive, path=path))], [], place)
+        attempt = partial(store.receive, path=path, size=found[path].get("size"))
+        part = bring("file", [(place.source, attempt)], [], place)
         part.give(target / name)
         part.discard()
-        origins[name] = shown(f"{place.source.rstrip('/')}/{name}")
-        progress.update(count)
+        origins[name] = f"{shown(place.source).rstrip('/')}/{name}"
     return Fetched(origins, skipped=skipped)

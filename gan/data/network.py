@@ -20,6 +20,7 @@ from gan.files import naming
 
 SOCKET_SECONDS = 30.0  # a server silent for so long is given up
 STALL_SECONDS = 90.0  # so is any download whose files have not grown, whatever library waits
+LISTING_SECONDS = 1800.0  # a store of a million objects takes minutes to list them, and nothing grows
 ATTEMPTS = 4  # in a row that bring nothing new, at one address
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds between them, doubled each time; a server may ask for more
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}  # no server's
@@ -74,18 +75,23 @@ class Stalled(Exception):
     """Nothing came for too long. No OSError: clients would take it for one of their own."""
 
 
-def download(place: Place, attempt: Callable[[], T], reached: Callable[[], int] = lambda: 0) -> T:
+def download(
+    place: Place,
+    attempt: Callable[[], T],
+    reached: Callable[[], int] = lambda: 0,
+    patience: float | None = None,
+) -> T:
     """Return what ``attempt`` returns, trying again after what may pass by itself.
 
     ``reached`` tells how many bytes are there: attempts that bring more than ever before do not
     count. Between two is a wait that doubles, of random length, so that a server's clients do not
-    all come back at once. Raises UserError, or Unreachable where trying later may help; an OSError
-    of our own disk stays one.
+    all come back at once. ``patience``: seconds in which nothing need grow. Raises UserError, or
+    Unreachable where trying later may help; an OSError of our own disk stays one.
     """
     best, failures = reached(), 0
     while True:
         try:
-            with _bounded(place.folder):
+            with _bounded(place.folder, patience or STALL_SECONDS):
                 return attempt()
         except UserError:
             raise
@@ -155,20 +161,20 @@ def _wait(error: Exception, failures: int) -> float:
 
 
 @contextmanager
-def _bounded(folder: Path) -> Iterator[None]:
+def _bounded(folder: Path, seconds: float) -> Iterator[None]:
     """Bound the waiting in the block, whatever library waits."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SOCKET_SECONDS)
     try:
-        with _no_stall(folder):
+        with _no_stall(folder, seconds):
             yield
     finally:
         socket.setdefaulttimeout(before)
 
 
 @contextmanager
-def _no_stall(folder: Path) -> Iterator[None]:
-    """Raise Stalled in the block when for ``STALL_SECONDS`` nothing under ``folder`` has grown.
+def _no_stall(folder: Path, seconds: float) -> Iterator[None]:
+    """Raise Stalled in the block when for so many seconds nothing under ``folder`` has grown.
 
     A library's own timeouts differ or are missing; the clock's signal interrupts any of them.
     """
@@ -184,11 +190,11 @@ def _no_stall(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # just moved away
                 size += path.stat().st_size
         if size == seen:
-            raise Stalled(f"no byte came for {STALL_SECONDS:.0f} seconds")
+            raise Stalled(f"no byte came for {seconds:.0f} seconds")
         seen = size
 
     before = signal.signal(signal.SIGALRM, look)
-    signal.setitimer(signal.ITIMER_REAL, STALL_SECONDS, STALL_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         yield
     finally:

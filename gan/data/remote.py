@@ -41,25 +41,27 @@ class Store:
         name = path[len(base) :] if path.startswith(base) else ""
         return unquote(name) if self.web else name
 
-    def receive(self, part: Partial, meter: Meter | None = None, path: str | None = None) -> None:
+    def receive(
+        self, part: Partial, meter: Meter | None = None, path: str | None = None, size: int | None = None
+    ) -> None:
         """Fill ``part`` with a file, from its first byte, in one attempt; check its length.
 
-        The file is the address's, or the ``path`` that ``find`` found.
+        The file is the address's, or the ``path`` of so many bytes that ``find`` found.
         """
         from fsspec.callbacks import Callback
 
         system, root = self._open()
 
-        def tell(size: int | None, value: int, **_: object) -> None:
+        def tell(size: int | None, value: int, **_: object) -> None:  # fsspec's names
             if meter:
                 meter.update(value, size)
 
         def get() -> None:
-            size = system.info(path or root).get("size")
+            expected = size if path else system.info(root).get("size")
             part.begin(self.address, None)
             system.get_file(path or root, str(part.path), callback=Callback(hooks={"tell": tell}))
-            if size is not None and part.size() != size:
-                raise ConnectionError(f"{part.size()} of {size} bytes came")
+            if expected is not None and part.size() != expected:
+                raise ConnectionError(f"{part.size()} of {expected} bytes came")
 
         self._or_close(get)
 

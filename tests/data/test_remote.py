@@ -37,7 +37,7 @@ class Server:
         return said
 
 
-IMAGES = {**files(4, "cat/a {0}#.png"), **files(2, "dog/é{0}.png")}
+IMAGES = {**files(4, "cat/a {0}#.png"), **files(2, "dog/é{0}.png"), **files(1, "a#{0}.png")}
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,16 @@ def test_a_whole_file_of_a_run_killed_after_its_last_byte_is_not_sent_again(tmp_
     assert fetched(site, tmp_path / "d").path.read_bytes() == CONTENT[:-9]
 
 
+def test_what_lies_in_data_too_is_not_written_to(tmp_path, site):
+    """A run killed between its last two steps leaves one file under two names."""
+    part = fetched(site, tmp_path / "d")
+    part.give(tmp_path / "data.zip")
+    assert part.path.stat().st_nlink == 2
+    site.files["x.zip"] = CONTENT[::-1] + b"more"
+    fetched(site, tmp_path / "d")
+    assert (tmp_path / "data.zip").read_bytes() == CONTENT
+
+
 def test_a_part_whose_bytes_are_wrong_is_found_by_the_checksum_and_fetched_anew(tmp_path, site, capsys):
     part = Partial(tmp_path / "d" / "x.zip")
     part.begin(f"{site.url}/x.zip", site.versions(CONTENT)["ETag"])
