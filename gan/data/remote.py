@@ -39,7 +39,7 @@ class Store:
         _, root = self._open()
         base = root.rstrip("/") + "/"
         name = path[len(base) :] if path.startswith(base) else ""
-        return unquote(name) if self.web else name
+        return (unquote(name) if self.web else name).lstrip("/")  # "a//b" must not become "/b"
 
     def receive(
         self, part: Partial, meter: Meter | None = None, path: str | None = None, size: int | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from gan.data.remote import Store
 from tests.data.images import archive, files, folder
 from tests.flows.storage import KEYS, SSHD, Line, s3, sshd
 from tests.stages.project import ENVIRONMENT, Project
@@ -193,6 +194,14 @@ def test_a_line_that_is_cut_is_mended(tmp_path: Path, server: Server) -> None:
     finally:
         line.close()
     assert project.tree("data/raw/files") == server.images
+
+
+@pytest.mark.parametrize("path", ["sets/a//etc/x.png", "sets/a/etc/x.png"])
+def test_no_name_leaves_the_folder(path: str) -> None:
+    store = Store("s3://sets/a")
+    store._opened = (None, "sets/a")
+    assert store.name(path) == "etc/x.png"
+    assert store.name("sets/another") == ""
 
 
 def test_a_kind_whose_package_is_missing_is_named(tmp_path: Path) -> None:
