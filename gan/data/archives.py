@@ -9,35 +9,43 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from gan.data.members import READ_ERRORS, Member, damaged
+from gan.data.ahead import Ahead
+from gan.data.members import READ_ERRORS, Limits, Member, Readable, damaged
 from gan.data.names import ARCHIVE_SUFFIXES, printable
 from gan.errors import UserError
 
 _LINK_BYTES = 4096  # longest target of a link that is read
 
 
-def members(path: Path) -> Iterator[Member]:
+def members(path: Path, limits: Limits | None = None) -> Iterator[Member]:
     """Yield an archive's files in its own order; links inside it too, which refuse to be read.
 
     The kind is told from the content. Raises UserError when it is no archive, is truncated or
-    damaged, needs a password, or has an entry or a link that points out of it.
+    damaged, needs a password, has an entry or a link that points out of it, or, where ``limits``
+    are given, as soon as it is beyond them.
     """
     with open(path, "rb") as file:
         head = file.read(6)
     if head[:4] in (b"PK\3\4", b"PK\5\6", b"PK\7\x08"):
-        yield from _zip_members(path)
+        found = _zip_members(path, limits)
     else:
-        yield from _tar_members(path, head)
+        found = _tar_members(path, head, limits)
+    for number, member in enumerate(found):
+        if limits:
+            limits.check_files(number + 1)
+        yield member
 
 
-def _zip_members(path: Path) -> Iterator[Member]:
+def _zip_members(path: Path, limits: Limits | None) -> Iterator[Member]:
     with _whole(path):
         archive = zipfile.ZipFile(path)
     with archive:
+        if limits:
+            limits.check_bytes(path.name, sum(info.file_size for info in archive.infolist()))
         for info in archive.infolist():
             name = _inside(path, info.filename.replace("\\", "/"))
             if info.is_dir():
@@ -49,13 +57,21 @@ def _zip_members(path: Path) -> Iterator[Member]:
                     target = file.read(_LINK_BYTES).decode(errors="replace")
                 yield _link(path, name, posixpath.dirname(name), target)
             else:
-                yield Member(name, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
+                member = Member(name, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
+                member.packed = info.compress_size
+                yield member
 
 
-def _tar_members(path: Path, head: bytes) -> Iterator[Member]:
-    with _decompressed(path, head) as file:
+def _tar_members(path: Path, head: bytes, limits: Limits | None) -> Iterator[Member]:
+    packed = path.stat().st_size
+
+    def check(count: int) -> None:
+        if limits:
+            limits.check_stream(path.name, packed, count)
+
+    with closing(Ahead(_decompressed(path, head), check)) as file:
         with _whole(path, kind=f"not an archive that can be read ({' '.join(ARCHIVE_SUFFIXES)})"):
-            tar = tarfile.open(fileobj=file, mode="r|")  # noqa: SIM115 - nothing to close but `file`
+            tar = tarfile.open(fileobj=cast(IO[bytes], file), mode="r|")  # noqa: SIM115 - nothing to close but `file`
         while True:
             with _whole(path):
                 info = tar.next()
@@ -84,28 +100,55 @@ def _tar_member(path: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iter
     if info.issym() or info.islnk():  # a symbolic one counts from its folder, a hard one from the top
         yield _link(path, name, posixpath.dirname(name) if info.issym() else "", info.linkname)
     elif info.isreg():
-        yield Member(name, info.size, lambda: tar.extractfile(info), stream=path.name)
+        yield Member(name, info.size, lambda: _opened(tar, info), stream=path.name)
+
+
+class _Entry:
+    """The bytes of a tar's entry that has just been found; what `extractfile` gives takes much longer."""
+
+    def __init__(self, stream: Readable, size: int) -> None:
+        self.stream, self.left = stream, size
+
+    def read(self, count: int) -> bytes:
+        """Return the next bytes, at most ``count``. Raises ReadError when the tar ends before."""
+        count = min(count, self.left)
+        part = self.stream.read(count)
+        if len(part) < count:
+            raise tarfile.ReadError
+        self.left -= count
+        return part
+
+
+def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Readable | None:
+    if info.issparse() or tar.fileobj is None:
+        return tar.extractfile(info)
+    return _Entry(cast(Readable, tar.fileobj), info.size)
 
 
 def _inside(path: Path, name: str) -> str:
     """Return an entry's name as a clean relative path. Raises UserError when it leaves the archive."""
-    if _escapes(name):
+    normal = posixpath.normpath(name)
+    if _escapes(name, normal):
         raise UserError(f"{path.name}: entry {printable(name)} points out of the archive; do not use it")
-    return printable(posixpath.normpath(name))
+    return printable(normal)
 
 
 def _link(path: Path, name: str, folder: str, target: str) -> Member:
     """Return a link as a file that refuses to be read. Raises UserError when it leaves the archive."""
-    if target.startswith("/") or _escapes(posixpath.join(folder, target)):
+    if target.startswith("/") or _leaves(posixpath.join(folder, target)):
         raise UserError(
             f"{path.name}: link {name} to {printable(target)} points out of the archive; do not use it"
         )
     return Member(name, 0, lambda: None)
 
 
-def _escapes(name: str) -> bool:
-    absolute = name.startswith("/") or re.match(r"[A-Za-z]:[/\\]", name)
-    return bool(absolute) or posixpath.normpath(name).split("/")[0] == ".."
+def _leaves(name: str) -> bool:
+    return _escapes(name, posixpath.normpath(name))
+
+
+def _escapes(name: str, normal: str) -> bool:
+    absolute = name.startswith("/") or (name[1:2] == ":" and re.match(r"[A-Za-z]:[/\\]", name))
+    return bool(absolute) or normal == ".." or normal.startswith("../")
 
 
 @contextmanager

@@ -28,7 +28,7 @@ except ImportError:  # Pillow decodes the same pixels, more slowly
 try:
     import pillow_heif
 except ImportError:  # then such photos are refused, by name
-    pillow_heif = None
+    pillow_heif = None  # type: ignore[assignment]
 else:
     pillow_heif.register_heif_opener(thumbnails=False)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from gan.data.archives import members
 from gan.data.decode import Item
 from gan.data.inventory import FILES, Inventory, folder_members
-from gan.data.members import Member, Unreadable
+from gan.data.members import Limits, Member, Unreadable
 from gan.data.names import has_image_name, is_clutter
 from gan.data.packed import cifar_items, digits_items, idx_items, svhn_items
 from gan.data.sources import CELEBA_FILES
@@ -16,10 +16,10 @@ CHUNK_IMAGES = 64
 CHUNK_BYTES = 4_000_000  # of file contents, unless one file alone has more
 
 
-def read_items(raw: Path, inventory: Inventory, max_files: int, max_file_bytes: int) -> Iterator[Item]:
+def read_items(raw: Path, inventory: Inventory, limits: Limits) -> Iterator[Item]:
     """Yield every image of the source. Those of folders and archives have no half or label yet.
 
-    Raises UserError when the source is damaged as a whole or has more than ``max_files`` files.
+    Raises UserError when the source is damaged as a whole, or beyond the limits as a whole.
     """
     folder = raw / FILES
     if inventory.kind == "digits":
@@ -31,8 +31,8 @@ def read_items(raw: Path, inventory: Inventory, max_files: int, max_file_bytes: 
     if inventory.kind == "svhn":
         return svhn_items(folder)
     if inventory.kind == "celeba":
-        return _celeba_items(folder, max_files, max_file_bytes)
-    return _file_items(folder, inventory, max_files, max_file_bytes)
+        return _celeba_items(folder, limits)
+    return _file_items(folder, inventory, limits)
 
 
 def chunked(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -49,22 +49,22 @@ def chunked(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield chunk
 
 
-def _file_items(folder: Path, inventory: Inventory, max_files: int, max_file_bytes: int) -> Iterator[Item]:
+def _file_items(folder: Path, inventory: Inventory, limits: Limits) -> Iterator[Item]:
     paths = inventory.paths()
-    found = members(folder / paths[0]) if inventory.kind == "archive" else folder_members(folder, paths)
-    yield from _image_items(found, max_files, max_file_bytes)
+    if inventory.kind == "archive":
+        yield from _image_items(members(folder / paths[0], limits), limits)
+    else:
+        limits.check_files(len(paths))
+        limits.check_bytes("the source", sum(file["bytes"] for file in inventory.files))
+        yield from _image_items(folder_members(folder, paths), limits)
     for left_out in inventory.skipped:
         if has_image_name(left_out["path"]):
             yield Item(left_out["path"], None, left_out["reason"])
 
 
-def _image_items(found: Iterable[Member], max_files: int, max_file_bytes: int) -> Iterator[Item]:
+def _image_items(found: Iterable[Member], limits: Limits) -> Iterator[Item]:
     seen: set[str] = set()
-    for number, member in enumerate(found):
-        if number >= max_files:
-            raise UserError(
-                f"data.max_files: the source has more than {max_files} files; raise it if that is meant"
-            )
+    for member in found:
         if is_clutter(member.path) or not member.is_image():
             continue
         path = member.path
@@ -72,19 +72,19 @@ def _image_items(found: Iterable[Member], max_files: int, max_file_bytes: int) -
             path += "#2"
         seen.add(path)
         try:
-            yield Item(path, member.content(max_file_bytes))
+            yield Item(path, member.content(limits))
         except Unreadable as reason:
             yield Item(path, None, str(reason))
 
 
-def _celeba_items(folder: Path, max_files: int, max_file_bytes: int) -> Iterator[Item]:
+def _celeba_items(folder: Path, limits: Limits) -> Iterator[Item]:
     """Yield CelebA's aligned faces; its validation part counts as held out."""
     archive, partition = (folder / name for name in CELEBA_FILES)
     lines = partition.read_text(encoding="utf-8", errors="replace").splitlines()
     halves = {
         name: "train" if part == "0" else "test" for name, _, part in (line.partition(" ") for line in lines)
     }
-    for item in _image_items(members(archive), max_files, max_file_bytes):
+    for item in _image_items(members(archive, limits), limits):
         name = item.path.rpartition("/")[2]
         if name not in halves:
             raise UserError(f"{partition.name}: says nothing of {name}; download it again")

@@ -5,7 +5,8 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from typing import IO
+from dataclasses import dataclass
+from typing import Protocol
 
 from gan.data.names import HEAD, has_image_magic, has_image_name
 from gan.errors import UserError
@@ -14,10 +15,57 @@ from gan.errors import UserError
 # NotImplementedError for a compression that Python lacks.
 ARCHIVE_ERRORS = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 READ_ERRORS = (EOFError, OSError, RuntimeError, ValueError, *ARCHIVE_ERRORS)
+_HARMLESS = 16_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a source may have at most: the params of these names in section `data`."""
+
+    max_files: int
+    max_file_bytes: int
+    max_bytes: int
+    max_ratio: float
+
+    def check_files(self, count: int) -> None:
+        """Raise UserError when so many files are too many."""
+        if count > self.max_files:
+            raise UserError(
+                f"data.max_files: the source has more than {self.max_files} files; raise it if that is meant"
+            )
+
+    def check_bytes(self, name: str, count: int) -> None:
+        """Raise UserError when so many unpacked bytes are too many."""
+        if count > self.max_bytes:
+            raise UserError(
+                f"data.max_bytes: {name} has more than {self.max_bytes} bytes unpacked; "
+                "raise it if that is meant"
+            )
+
+    def check_stream(self, name: str, packed: int, count: int) -> None:
+        """Raise UserError when an archive of ``packed`` bytes has unpacked to too many."""
+        self.check_bytes(name, count)
+        if self.is_bomb(packed, count):
+            raise UserError(
+                f"data.max_ratio: {name} unpacks to more than {self.max_ratio:g} times its "
+                f"{packed} bytes; raise it if that is meant"
+            )
+
+    def is_bomb(self, packed: int, unpacked: int) -> bool:
+        """Say whether unpacking gives suspiciously much; a few megabytes never are."""
+        return unpacked > max(_HARMLESS, self.max_ratio * packed)
 
 
 class Unreadable(Exception):
     """One file cannot be used; the text is the reason that its row of the manifest gives."""
+
+
+class Readable(Protocol):
+    """What a member's bytes are read from."""
+
+    def read(self, count: int, /) -> bytes:
+        """Return the next bytes, at most ``count``; none at the end."""
+        ...
 
 
 class Member:
@@ -27,10 +75,11 @@ class Member:
     """
 
     def __init__(
-        self, path: str, size: int, opener: Callable[[], IO[bytes] | None], stream: str | None = None
+        self, path: str, size: int, opener: Callable[[], Readable | None], stream: str | None = None
     ) -> None:
         self.path, self.size, self._opener, self._stream = path, size, opener, stream
-        self._file: IO[bytes] | None = None
+        self.packed = size  # bytes that it takes in the archive
+        self._file: Readable | None = None
         self._head = b""
 
     def is_image(self) -> bool:
@@ -43,8 +92,11 @@ class Member:
             return False
         return has_image_magic(self._head)
 
-    def content(self, limit: int) -> bytes:
-        """Return the file's bytes. Raises Unreadable when it is a link, damaged, or over ``limit`` bytes."""
+    def content(self, limits: Limits) -> bytes:
+        """Return the file's bytes. Raises Unreadable when it is a link, damaged, or over the limits."""
+        limit = limits.max_file_bytes
+        if limits.is_bomb(self.packed, self.size):
+            raise Unreadable("packed too tightly")
         if self.size > limit:
             raise Unreadable("too many bytes")
         content = self._head + self._read(limit + 1 - len(self._head))

@@ -1,6 +1,6 @@
 """What file names and first bytes say: images, clutter, names that cannot be printed."""
 
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 JPEG_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif")
 OTHER_SUFFIXES = (".png", ".apng", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff")
@@ -16,7 +16,7 @@ _CLUTTER = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 
 def has_image_name(path: str) -> bool:
     """Say whether the file's extension is an image's."""
-    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
+    return splitext(path)[1].lower() in IMAGE_SUFFIXES
 
 
 def has_image_magic(head: bytes) -> bool:
@@ -36,7 +36,10 @@ def is_heif(head: bytes) -> bool:
 
 def is_clutter(path: str) -> bool:
     """Say whether any part of a path is hidden or put there by a desktop (``__MACOSX``, ``Thumbs.db``)."""
-    return any(part.startswith(".") or part.lower() in _CLUTTER for part in PurePosixPath(path).parts)
+    if "/." not in path and path[:1] != "." and _CLUTTER.isdisjoint(path.lower().split("/")):
+        return False
+    parts = [part for part in path.lower().split("/") if part not in ("", ".")]
+    return any(part.startswith(".") or part in _CLUTTER for part in parts)
 
 
 def printable(name: str) -> str:

@@ -107,7 +107,8 @@ def _pixel_correlation(thumbnails: Thumbnails, pairs: Pairs) -> NDArray[np.float
     means = one.sum(1, dtype=np.float64), other.sum(1, dtype=np.float64)
     products = means[0] * means[1], means[0] ** 2, means[1] ** 2
     both, first, second = (size * total - product for total, product in zip(sums, products, strict=True))
-    return both / np.sqrt(np.maximum(first * second, 1.0))
+    found: NDArray[np.float64] = both / np.sqrt(np.maximum(first * second, 1.0))
+    return found
 
 
 def _detail_correlation(thumbnails: Thumbnails, pairs: Pairs) -> NDArray[np.float64]:

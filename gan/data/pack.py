@@ -13,6 +13,7 @@ from gan.data.inventory import Inventory, read_inventory
 from gan.data.items import chunked, read_items
 from gan.data.layout import read_layout
 from gan.data.manifest import Rows, count_reasons, write_manifest
+from gan.data.members import Limits
 from gan.data.near import groups, near_pairs
 from gan.data.scratch import Scratch, open_scratch
 from gan.data.splits import hold_out
@@ -70,8 +71,9 @@ def _decode(
 ) -> pd.DataFrame:
     """Decode all images into ``scratch``; return the manifest, splits and labels as the files say."""
     shape = Shape(params.image_size, params.fit, params.channels == 1, params.max_pixels)
+    limits = Limits(params.max_files, params.max_file_bytes, params.max_bytes, params.max_ratio)
     few = inventory.kind != "celeba" and (inventory.images or 0) <= _FEW  # packed arrays count none
-    items = read_items(raw, inventory, params.max_files, params.max_file_bytes)
+    items = read_items(raw, inventory, limits)
     rows = Rows()
     done = 0
     with closing(prepare_all(chunked(items), shape, 0 if few else worker_count())) as results:

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from gan.data.archives import members
 from gan.data.decode import Item
-from gan.data.members import READ_ERRORS, Unreadable
+from gan.data.members import READ_ERRORS, Limits, Unreadable
 from gan.data.sources import CIFAR_FILE, DIGITS_FILE, IDX_FILES, SOURCES, SVHN_FILES
 from gan.errors import UserError
 
-_BATCH_LIMIT = 200_000_000  # bytes of one file of CIFAR-10's archive; the real ones have 31 million
+_LIMITS = Limits(
+    1000, 200_000_000, 2_000_000_000, 1000
+)  # of CIFAR-10's archive; its files have 31 million bytes
 _ARRAY_NAMES = {  # what the pickle of a numpy array refers to, by old and new numpy
     (module, name)
     for module in ("numpy.core.multiarray", "numpy._core.multiarray", "numpy", "_codecs")
@@ -59,7 +61,7 @@ def cifar_items(folder: Path) -> Iterator[Item]:
             if not (name == wanted or (wanted == "_batch" and name.startswith(("data_batch", "test_batch")))):
                 continue
             with _damage(path):
-                batch = _unpickle(member.content(_BATCH_LIMIT), f"{path.name}: {name}")
+                batch = _unpickle(member.content(_LIMITS), f"{path.name}: {name}")
                 if wanted == "batches.meta":
                     names = [str(label) for label in batch["label_names"]]
                     continue

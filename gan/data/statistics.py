@@ -67,7 +67,8 @@ def thumbnails(luma: Pixels) -> Pixels:
     """Return the means of SIDE × SIDE cells of uint8 (N, S, S); S is a multiple of SIDE."""
     step = luma.shape[1] // SIDE
     total = luma.reshape(len(luma), SIDE, step, SIDE, step).sum((2, 4), dtype=np.uint32)
-    return ((total + step * step // 2) // (step * step)).astype(np.uint8)
+    means: Pixels = ((total + step * step // 2) // (step * step)).astype(np.uint8)
+    return means
 
 
 def difference_hash(luma: Pixels) -> NDArray[np.uint64]:
@@ -79,7 +80,8 @@ def difference_hash(luma: Pixels) -> NDArray[np.uint64]:
     rows, columns = _cells(luma.shape[1], _ROWS), _cells(luma.shape[2], _COLUMNS)
     cells = rows @ luma.astype(np.float32) @ columns.T
     bits = cells[:, :, :-1] < cells[:, :, 1:]
-    return np.packbits(bits.reshape(len(luma), -1), axis=1).view(">u8")[:, 0].astype(np.uint64)
+    hashes: NDArray[np.uint64] = np.packbits(bits.reshape(len(luma), -1), axis=1).view(">u8")[:, 0]
+    return hashes.astype(np.uint64)
 
 
 def _cells(length: int, count: int) -> NDArray[np.float32]:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-LIMIT = 10_000_000
+from gan.data.members import Limits
+
+LIMITS = Limits(max_files=1000, max_file_bytes=10_000_000, max_bytes=100_000_000, max_ratio=200)
 COMPRESSIONS = {"tar": "w", "tar.gz": "w:gz", "tar.xz": "w:xz", "tar.bz2": "w:bz2"}
 
 

@@ -1,17 +1,19 @@
 import tarfile
+import threading
+from dataclasses import replace
 
 import pytest
 
 from gan.data.archives import members
 from gan.data.members import Unreadable
 from gan.errors import UserError
-from tests.data.images import LIMIT, archive, encoded, files, picture, tar_with_link, zip_with_link
+from tests.data.images import LIMITS, archive, encoded, files, picture, tar_with_link, zip_with_link
 
 KINDS = ["zip", "tar", "tar.gz", "tar.xz", "tar.bz2"]
 
 
 def read(path):
-    return {member.path: member.content(LIMIT) for member in members(path) if member.is_image()}
+    return {member.path: member.content(LIMITS) for member in members(path) if member.is_image()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -103,7 +105,7 @@ def test_links_inside_are_listed_and_refuse_to_be_read(tmp_path, make):
     path = make(tmp_path / f"x.{make.__name__[:3]}", "sub/link.png", "../000.png")
     link = next(member for member in members(path) if member.path == "sub/link.png")
     with pytest.raises(Unreadable, match="a link"):
-        link.content(LIMIT)
+        link.content(LIMITS)
 
 
 def test_a_zip_with_a_password_is_one_line(tmp_path):
@@ -125,7 +127,7 @@ def test_one_damaged_entry_of_a_zip_does_not_stop_the_others(tmp_path):
     good = []
     for member in members(path):
         try:
-            good.append(member.content(LIMIT))
+            good.append(member.content(LIMITS))
         except Unreadable as reason:
             assert str(reason) == "damaged in the archive"
     assert good == list(files(3).values())[1:]
@@ -135,4 +137,39 @@ def test_no_file_over_the_limit_is_read(tmp_path):
     for kind in ("zip", "tar.gz"):
         for member in members(archive(tmp_path / f"x.{kind}", {"bomb.png": bytes(5_000_000)})):
             with pytest.raises(Unreadable, match="too many bytes"):
-                member.content(1_000_000)
+                member.content(replace(LIMITS, max_file_bytes=1_000_000))
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "tar.xz", "tar.bz2"])
+def test_a_tar_bomb_is_found_while_it_is_read(tmp_path, kind):
+    path = archive(tmp_path / f"x.{kind}", {"a.png": b"x", "zeros.bin": bytes(60_000_000), "b.png": b"x"})
+    with pytest.raises(
+        UserError, match=r"data\.max_ratio: x\.tar.* unpacks to more than 200 times its \d+ b"
+    ):
+        list(members(path, LIMITS))
+    assert len(list(members(path, replace(LIMITS, max_ratio=1e6)))) == 3
+    with pytest.raises(UserError, match=r"data\.max_bytes: x\.tar.* has more than 50000000 bytes unpacked"):
+        list(members(path, replace(LIMITS, max_ratio=1e6, max_bytes=50_000_000)))
+
+
+def test_a_bomb_in_a_zip_is_refused_by_itself(tmp_path):
+    path = archive(tmp_path / "x.zip", {"bomb.png": bytes(20_000_000), "a.png": b"x"})
+    found = members(path, LIMITS)
+    with pytest.raises(Unreadable, match="packed too tightly"):
+        next(found).content(replace(LIMITS, max_file_bytes=10**9))
+    assert next(found).content(LIMITS) == b"x"
+    with pytest.raises(UserError, match=r"data\.max_bytes: x\.zip has more than 1000 bytes unpacked"):
+        list(members(path, replace(LIMITS, max_bytes=1000)))
+
+
+def test_no_more_files_than_the_limit(tmp_path):
+    with pytest.raises(UserError, match=r"data\.max_files: the source has more than 5 files"):
+        list(members(archive(tmp_path / "x.tar", files(6)), replace(LIMITS, max_files=5)))
+
+
+def test_a_reader_that_stops_leaves_no_thread(tmp_path):
+    path = archive(tmp_path / "x.tar", {f"{i}.png": bytes(3_000_000) for i in range(20)})
+    found = members(path)
+    next(found)
+    found.close()
+    assert threading.active_count() == 1

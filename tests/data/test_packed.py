@@ -4,6 +4,7 @@ import os
 import pickle
 import struct
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from gan.data.items import read_items
 from gan.data.packed import cifar_items, digits_items, idx_items, svhn_items
 from gan.data.sources import IDX_FILES, SVHN_FILES, kind_of
 from gan.errors import UserError
-from tests.data.images import LIMIT, archive, encoded, files, picture
+from tests.data.images import LIMITS, archive, encoded, files, picture
 
 RNG = np.random.default_rng(0)
 
@@ -118,13 +119,13 @@ def test_celeba(tmp_path):
     table = tmp_path / "files" / "list_eval_partition.txt"
     table.write_text("000001.jpg 0\n000002.jpg 1\n000003.jpg 2\n000004.jpg 0\n")
     inventory = Inventory("celeba", "celeba", None, None, None, [], [])
-    items = list(read_items(tmp_path, inventory, LIMIT, LIMIT))
+    items = list(read_items(tmp_path, inventory, LIMITS))
     assert [item.split for item in items] == ["train", "test", "test", "train"]
     assert [item.content for item in items] == list(faces.values())
     assert {item.label for item in items} == {None}
     table.write_text("000001.jpg 0\n")
     with pytest.raises(UserError, match=r"says nothing of 000002\.jpg"):
-        list(read_items(tmp_path, inventory, LIMIT, LIMIT))
+        list(read_items(tmp_path, inventory, LIMITS))
 
 
 def test_digits(tmp_path):
@@ -153,14 +154,14 @@ def test_limits_and_what_is_passed_over(tmp_path):
     inventory = Inventory(
         "x.tar", "archive", None, 3, 0, listed, [{"path": "lost.png", "reason": "unreadable"}]
     )
-    items = list(read_items(tmp_path, inventory, 5, LIMIT))
+    items = list(read_items(tmp_path, inventory, replace(LIMITS, max_files=5)))
     assert [(item.path, item.refused) for item in items[2:]] == [
         ("002.png", None),
         ("lost.png", "unreadable"),
     ]
     with pytest.raises(UserError, match=r"data\.max_files: the source has more than 4 files"):
-        list(read_items(tmp_path, inventory, 4, LIMIT))
-    refused = list(read_items(tmp_path, inventory, 5, 10))
+        list(read_items(tmp_path, inventory, replace(LIMITS, max_files=4)))
+    refused = list(read_items(tmp_path, inventory, replace(LIMITS, max_file_bytes=10)))
     assert {item.refused for item in refused[:3]} == {"too many bytes"}
 
 
@@ -172,5 +173,5 @@ def test_a_name_that_stands_twice_in_an_archive(tmp_path):
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     listed = [{"path": "x.tar"}]
-    items = list(read_items(tmp_path, Inventory("x", "archive", None, 2, 0, listed, []), 9, LIMIT))
+    items = list(read_items(tmp_path, Inventory("x", "archive", None, 2, 0, listed, []), LIMITS))
     assert [(item.path, item.content) for item in items] == [("a.png", b"one"), ("a.png#2", b"two")]

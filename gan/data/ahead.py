@@ -1,0 +1,60 @@
+"""A stream that is decompressed by a thread ahead of its reader, and never beyond the limits."""
+
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO
+
+_BLOCK = 1 << 20  # bytes
+_BLOCKS = 8  # read ahead at most
+
+
+class Ahead:
+    """A file to read from front to back; ``check`` is told how many bytes have come, and may raise.
+
+    What the file or ``check`` raises, `read` raises.
+    """
+
+    def __init__(self, file: IO[bytes], check: Callable[[int], None]) -> None:
+        self._file, self._check = file, check
+        self._blocks: queue.Queue[bytes | Exception] = queue.Queue(_BLOCKS)
+        self._block, self._place = b"", 0
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._fill, daemon=True)
+        self._thread.start()
+
+    def read(self, count: int) -> bytes:
+        """Return the next bytes, at most ``count``; none at the end."""
+        if self._place == len(self._block):
+            block = self._blocks.get()
+            if isinstance(block, Exception) or not block:
+                self._blocks.put(block)  # for whoever asks again: the thread is done
+                if isinstance(block, Exception):
+                    raise block
+                return b""
+            self._block, self._place = block, 0
+        part = self._block[self._place : self._place + count]
+        self._place += len(part)
+        return part
+
+    def close(self) -> None:
+        """End the thread and close the file."""
+        self._closed.set()
+        while self._thread.is_alive():
+            with suppress(queue.Empty):
+                self._blocks.get(timeout=0.05)  # it may wait for room
+        self._file.close()
+
+    def _fill(self) -> None:
+        total = 0
+        try:
+            while not self._closed.is_set():
+                block = self._file.read(_BLOCK)
+                total += len(block)
+                self._check(total)
+                self._blocks.put(block)
+                if not block:
+                    return
+        except Exception as error:
+            self._blocks.put(error)
