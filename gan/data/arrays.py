@@ -37,20 +37,25 @@ def write_header(
     shape: tuple[int, int, int, int],
     labels: Labels | None = None,
     classes: tuple[str, ...] | None = None,
+    policy: str | None = None,
 ) -> None:
     """Begin a packed file: the header and the labels; the caller then writes the images' bytes.
 
-    ``shape`` is that of all images, (N, C, H, W). Labels stand first, so that both tensors are
+    ``shape`` is that of all images, (N, C, H, W); ``policy`` says how they were made, for the
+    metadata. Labels stand first, so that both tensors are
     aligned and the images can be appended block by block, however many there are.
     """
     header: dict[str, Any] = {}
+    metadata = {} if policy is None else {"prepared": policy}
     start = 0
     if labels is not None and classes is not None:
         if labels.shape != shape[:1]:
             raise ValueError(f"{labels.shape} labels for {shape} images")
-        header["__metadata__"] = {"classes": json.dumps(classes, ensure_ascii=False)}
+        metadata["classes"] = json.dumps(classes, ensure_ascii=False)
         start = 8 * len(labels)
         header["labels"] = {"dtype": "I64", "shape": [len(labels)], "data_offsets": [0, start]}
+    if metadata:
+        header["__metadata__"] = metadata
     end = start + math.prod(shape)
     header["images"] = {"dtype": "U8", "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,12 +1,16 @@
 """From data/raw to packed arrays and the manifest, in one pass and in bounded memory."""
 
+import json
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from gan.data.account import Tell, tell_account
 from gan.data.arrays import write_header
 from gan.data.decode import Shape
 from gan.data.inventory import Inventory, read_inventory
@@ -15,23 +19,38 @@ from gan.data.layout import read_layout
 from gan.data.manifest import Rows, count_reasons, write_manifest
 from gan.data.members import Limits
 from gan.data.near import groups, near_pairs
+from gan.data.pixels import RESAMPLE
 from gan.data.scratch import Scratch, open_scratch
 from gan.data.splits import hold_out
 from gan.data.statistics import SIDE
 from gan.data.workers import prepare_all, worker_count
 from gan.errors import UserError
 from gan.files import atomic_writer
-from gan.params import Data
 
 PREPARED = Path("data/prepared")
 HALVES = ("train", "test")
 _FEW = 64  # images that are decoded here before workers would have started
 
-Tell = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Settings:
+    """The params that prepared images depend on."""
+
+    shape: Shape
+    limits: Limits
+    channels: Literal["auto", 1, 3]
+    test_fraction: float
+    seed: int
+    near_duplicates: int | None
+
+    def policy(self) -> str:
+        """Return how images were brought to one shape, as it is recorded in the arrays' metadata."""
+        resize = {"fit": self.shape.fit, "resample": RESAMPLE.name.lower() + ", antialiased"}
+        return json.dumps({**resize, "channels": self.channels, "alpha": "on white"})
 
 
 def prepare(
-    params: Data, raw: Path, folder: Path, tell: Tell, progress: Callable[[int, int | None], None]
+    settings: Settings, raw: Path, folder: Path, tell: Tell, progress: Callable[[int, int | None], None]
 ) -> None:
     """Write ``train.safetensors``, ``test.safetensors`` and ``manifest.parquet`` into ``folder``.
 
@@ -40,8 +59,8 @@ def prepare(
     source is damaged or no image of it can be used.
     """
     inventory = read_inventory(raw)
-    with open_scratch(folder, params.image_size) as scratch:
-        frame = _decode(params, raw, inventory, scratch, progress)
+    with open_scratch(folder, settings.shape.size) as scratch:
+        frame = _decode(settings, raw, inventory, scratch, progress)
         good = frame["status"] == "ok"
         if not good.any():
             reasons = ", ".join(f"{count} {reason}" for reason, count in count_reasons(frame).items())
@@ -50,33 +69,31 @@ def prepare(
             )
         if inventory.kind in ("archive", "folder"):
             _apply_layout(frame, tell)
-        channels = max(scratch.channels) if params.channels == "auto" else params.channels
+        channels = max(scratch.channels) if settings.channels == "auto" else settings.channels
         if channels == 3:
             _checksum_grey(frame, good, scratch)
-        keys = _group(frame, good, scratch, params.near_duplicates)
+        keys = _group(frame, good, scratch, settings.near_duplicates)
         published = set(frame.loc[good, "split"].dropna()) == set(HALVES)
         if not published:
-            _split(frame, good, keys, params)
+            _split(frame, good, keys, settings)
         frame.loc[good, "index"] = frame[good].groupby("split").cumcount().astype("Int64")
-        _write(frame, good, scratch, channels, folder)
-    _report(frame, good, channels, params.image_size, published, tell)
+        _write(frame, good, scratch, channels, settings.policy(), folder)
+    tell_account(frame, (channels, settings.shape.size, settings.shape.size), published, tell)
 
 
 def _decode(
-    params: Data,
+    settings: Settings,
     raw: Path,
     inventory: Inventory,
     scratch: Scratch,
     progress: Callable[[int, int | None], None],
 ) -> pd.DataFrame:
     """Decode all images into ``scratch``; return the manifest, splits and labels as the files say."""
-    shape = Shape(params.image_size, params.fit, params.channels == 1, params.max_pixels)
-    limits = Limits(params.max_files, params.max_file_bytes, params.max_bytes, params.max_ratio)
     few = inventory.kind != "celeba" and (inventory.images or 0) <= _FEW  # packed arrays count none
-    items = read_items(raw, inventory, limits)
+    items = read_items(raw, inventory, settings.limits)
     rows = Rows()
     done = 0
-    with closing(prepare_all(chunked(items), shape, 0 if few else worker_count())) as results:
+    with closing(prepare_all(chunked(items), settings.shape, 0 if few else worker_count())) as results:
         for chunk, prepared in results:
             reasons = [
                 item.refused or found for item, found in zip(chunk, prepared.columns["reason"], strict=True)
@@ -127,16 +144,16 @@ def _group(frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch, bits:
     return [str(key) for key in least.loc[of_image]]
 
 
-def _split(frame: pd.DataFrame, good: "pd.Series[bool]", keys: list[str], params: Data) -> None:
+def _split(frame: pd.DataFrame, good: "pd.Series[bool]", keys: list[str], settings: Settings) -> None:
     labels = [None if pd.isna(label) else str(label) for label in frame.loc[good, "label"]]
     pixels = frame.loc[good, "pixels_sha256"].tolist()
-    halves = hold_out(pixels, keys, labels, params.test_fraction, params.seed)
+    halves = hold_out(pixels, keys, labels, settings.test_fraction, settings.seed)
     frame["split"] = pd.array([None] * len(frame), dtype="string")
     frame.loc[good, "split"] = halves
 
 
 def _write(
-    frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch, channels: int, folder: Path
+    frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch, channels: int, policy: str, folder: Path
 ) -> None:
     halves = frame.loc[good, "split"].to_numpy(dtype=str)
     names = frame.loc[good, "label"]
@@ -148,26 +165,8 @@ def _write(
         for half, file in files.items():
             chosen = halves == half
             shape = (int(chosen.sum()), channels, scratch.size, scratch.size)
-            write_header(file, shape, None if labels is None else labels[chosen], classes)
+            write_header(file, shape, None if labels is None else labels[chosen], classes, policy)
         for start, block in scratch.blocks(channels):
             for half, file in files.items():
                 file.write(block[halves[start : start + len(block)] == half].tobytes())
         write_manifest(frame, manifest)
-
-
-def _report(
-    frame: pd.DataFrame, good: "pd.Series[bool]", channels: int, size: int, published: bool, tell: Tell
-) -> None:
-    for reason, count in count_reasons(frame).items():
-        first = ", ".join(map(repr, frame.loc[frame["reason"] == reason, "path"].head(3)))
-        tell(f"refused {count}: {reason}: {first}{' ...' if count > 3 else ''}")
-    for note, count in frame["note"].value_counts().sort_index().items():
-        tell(f"noted {count}: {note}")
-    counts = frame.loc[good, "split"].value_counts()
-    classes = frame.loc[good, "label"].nunique()
-    halves = "the source's halves" if published else "held out by content"
-    tell(
-        f"{good.sum()} of {len(frame)} images as {channels}×{size}×{size}: "
-        f"{counts.get('train', 0)} train, {counts.get('test', 0)} test ({halves}), "
-        + (f"{classes} classes" if classes else "no labels")
-    )

@@ -10,13 +10,13 @@ from gan.data.members import Unreadable
 from gan.data.statistics import HASH_SIDE, grey
 
 Fit = Literal["center_crop", "pad", "stretch"]
-_RESAMPLE = Image.Resampling.BICUBIC  # antialiased when it shrinks
+RESAMPLE = Image.Resampling.BICUBIC  # antialiased when it shrinks
 
 
 def flatten(image: Image.Image, file_format: str | None) -> tuple[Image.Image, str | None]:
     """Return an image as "L" or "RGB" and what was lost on the way, if anything.
 
-    Alpha is composited on white; 16 bits keep their upper 8; palettes and CMYK are converted.
+    Alpha is composited on white; 16 bits keep their upper 8; CMYK and the like are converted.
     Raises Unreadable for floating-point pixels that are not numbers.
     """
     if image.mode.startswith(("I", "F")):
@@ -29,7 +29,8 @@ def flatten(image: Image.Image, file_format: str | None) -> tuple[Image.Image, s
         return Image.alpha_composite(white, rgba).convert("RGB"), "alpha composited"
     if image.mode in ("L", "RGB"):
         return image, None
-    return image.convert("L" if image.mode == "1" else "RGB"), None
+    note = None if image.mode in ("1", "P") else f"{image.mode} converted"
+    return image.convert("L" if image.mode == "1" else "RGB"), note
 
 
 def _deep(image: Image.Image, file_format: str | None) -> tuple[Image.Image, str]:
@@ -86,7 +87,7 @@ def _square(image: Image.Image, size: int, fit: Fit) -> NDArray[np.uint8]:
 
 
 def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
-    return image if image.size == (width, height) else image.resize((width, height), _RESAMPLE)
+    return image if image.size == (width, height) else image.resize((width, height), RESAMPLE)
 
 
 def _padded(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

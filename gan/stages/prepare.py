@@ -8,8 +8,10 @@ from gan.stage import Progress, run, say
 def main() -> None:
     """Read data/raw, write data/prepared."""
     # Each worker process imports this file, and needs nothing of these.
+    from gan.data.decode import Shape
     from gan.data.inventory import RAW
-    from gan.data.pack import PREPARED, prepare
+    from gan.data.members import Limits
+    from gan.data.pack import PREPARED, Settings, prepare
     from gan.params import load
 
     params = load()
@@ -19,7 +21,25 @@ def main() -> None:
         bar.total = total
         bar.update(done)
 
-    prepare(params.data, RAW, PREPARED, partial(say, "prepare"), progress)
+    settings = Settings(
+        shape=Shape(
+            params.data.image_size,
+            params.data.fit,
+            params.data.channels == 1,
+            params.data.max_pixels,
+        ),
+        limits=Limits(
+            params.data.max_files,
+            params.data.max_file_bytes,
+            params.data.max_bytes,
+            params.data.max_ratio,
+        ),
+        channels=params.data.channels,
+        test_fraction=params.data.test_fraction,
+        seed=params.data.seed,
+        near_duplicates=params.data.near_duplicates,
+    )
+    prepare(settings, RAW, PREPARED, partial(say, "prepare"), progress)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,77 @@
+"""What became of a source's images, in a few lines for the user."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+
+from gan.data.manifest import count_reasons
+
+Tell = Callable[[str], None]
+
+_SHOWN = 3  # files named of each kind
+
+
+def tell_account(frame: pd.DataFrame, shape: tuple[int, int, int], published: bool, tell: Tell) -> None:
+    """Say what was refused, what was done to the rest, what repeats, and what all of it became.
+
+    ``shape`` is that of an image, (C, H, W); ``published``: the halves are the source's own.
+    """
+    good = frame[frame["status"] == "ok"]
+    refused = [(reason, frame.loc[frame["reason"] == reason, "path"]) for reason in count_reasons(frame)]
+    _table("refused", refused, tell)
+    _table("noted", list(_notes(good)), tell)
+    lost = sorted(set(frame["label"].dropna()) - set(good["label"].dropna()))
+    if lost:
+        tell(f"no image left of the classes {', '.join(map(repr, lost))}")
+    _tell_repeats(good, published, tell)
+    kinds = (
+        (good["format"] + " " + good["mode"])
+        .value_counts()
+        .sort_index()
+        .sort_values(ascending=False, kind="stable")
+    )
+    tell("came as " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    counts = good["split"].value_counts()
+    classes = good["label"].nunique()
+    halves = "the source's halves" if published else "held out by content"
+    tell(
+        f"{len(good)} of {len(frame)} images as {'×'.join(map(str, shape))}: "
+        f"{counts.get('train', 0)} train, {counts.get('test', 0)} test ({halves}), "
+        + (f"{classes} classes" if classes else "no labels")
+    )
+
+
+def _table(title: str, rows: list[tuple[str, "pd.Series[str]"]], tell: Tell) -> None:
+    wide = max((len(name) for name, _ in rows), default=0)
+    digits = max((len(str(len(paths))) for _, paths in rows), default=0)
+    for name, paths in rows:
+        files = ", ".join(map(repr, paths.head(_SHOWN)))
+        tell(f"{title} {len(paths):>{digits}}  {name:<{wide}}  {files}{' ...' * (len(paths) > _SHOWN)}")
+
+
+def _notes(good: pd.DataFrame) -> Iterator[tuple[str, "pd.Series[str]"]]:
+    noted = good[good["note"].notna()]
+    texts = noted["note"].map(lambda note: re.sub(r"(first frame of) \d+", r"\1 several", note).split(", "))
+    of_note = noted.assign(note=texts).explode("note").groupby("note")["path"]
+    yield from sorted(((str(name), paths) for name, paths in of_note), key=lambda pair: -len(pair[1]))
+
+
+def _tell_repeats(good: pd.DataFrame, published: bool, tell: Tell) -> None:
+    grouped = good[good["near_group"].notna()]
+    if grouped.empty:
+        return
+    equal = int(good["pixels_sha256"].duplicated().sum())
+    tell(
+        f"{len(grouped)} images repeat others, exactly or nearly, in "
+        f"{grouped['near_group'].nunique()} groups (the column near_group); {equal} are equal to an earlier one"
+    )
+    if published:
+        train, test = (good[good["split"] == half] for half in ("train", "test"))
+        exact = test["pixels_sha256"].isin(train["pixels_sha256"])
+        near = test["near_group"].notna() & test["near_group"].isin(train["near_group"].dropna())
+        if near.any():
+            tell(
+                f"leaks of the source's halves: {exact.sum()} test images stand in train too, "
+                f"{(near & ~exact).sum()} nearly"
+            )
