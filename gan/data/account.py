@@ -64,7 +64,7 @@ def _tell_repeats(good: pd.DataFrame, published: bool, tell: Tell) -> None:
     equal = int(good["pixels_sha256"].duplicated().sum())
     tell(
         f"{len(grouped)} images repeat others, exactly or nearly, in "
-        f"{grouped['near_group'].nunique()} groups (the column near_group); {equal} are equal to an earlier one"
+        f"{grouped['near_group'].nunique()} groups (the column near_group); {equal} equal an earlier one"
     )
     if published:
         train, test = (good[good["split"] == half] for half in ("train", "test"))

@@ -110,7 +110,11 @@ def _noted() -> dict[str, Planted]:
     clear.putalpha(Image.linear_gradient("L").resize(size))
     palette = cut(911, size).quantize(32)
     frames = [cut(number, size) for number in (912, 913, 914)]
-    film = {"save_all": True, "append_images": frames[1:]}
+
+    def film(kind: str, *order: int) -> bytes:
+        first, *rest = (frames[place] for place in order)
+        return encoded(first, kind, save_all=True, append_images=rest)
+
     turned, huge = Image.Exif(), Image.Exif()
     turned[0x0112] = 6
     huge[0x010E] = "x" * 60_000
@@ -125,9 +129,9 @@ def _noted() -> dict[str, Planted]:
             encoded(cut(917, size).convert("CMYK"), "JPEG"), "ok", "CMYK converted", {"mode": "CMYK"}
         ),
         "cat/deep.png": Planted(encoded(Image.fromarray(deep)), "ok", "16-bit reduced", {"mode": "I;16"}),
-        "cat/film.gif": Planted(encoded(frames[0], "GIF", **film), "ok", "first frame of 3"),
-        "cat/film.webp": Planted(encoded(frames[1], "WEBP", **film), "ok", "first frame of 3"),
-        "cat/pages.tiff": Planted(encoded(frames[2], "TIFF", **film), "ok", "first frame of 3"),
+        "cat/film.gif": Planted(film("GIF", 0, 1, 2), "ok", "first frame of 3"),
+        "cat/film.webp": Planted(film("WEBP", 1, 2, 0), "ok", "first frame of 3"),
+        "cat/pages.tiff": Planted(film("TIFF", 2, 0, 1), "ok", "first frame of 3"),
         "dog/turned.jpg": Planted(
             encoded(cut(918, size), "JPEG", exif=turned), "ok", "rotated by EXIF", {"width": 80, "height": 60}
         ),
@@ -160,6 +164,7 @@ REPEATS = {  # path: that of the picture it repeats, and whether exactly
     "dog/of a cat.webp": ("cat/002.webp", True),  # one picture under two labels
     "dog/saved again.jpg": ("dog/001.png", False),
     "cat/smaller.png": ("cat/004.png", False),
+    "cat/clear grey.png": ("cat/clear.png", False),  # planted for its mode
 }
 
 

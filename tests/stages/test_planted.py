@@ -45,10 +45,8 @@ def check(project, said, content, skipped):
     manifest, halves = outcome(project)
     for path, item in planted().items():
         row = manifest.loc[path]
-        assert (row["status"], row["reason"] if item.status == "refused" else row["note"] or "") == (
-            item.status,
-            item.why,
-        ) or (item.why == "" and row["status"] == "ok" and pd.isna(row["note"])), path
+        why = row["reason"] if row["status"] == "refused" else row["note"]
+        assert (row["status"], "" if pd.isna(why) else why) == (item.status, item.why), path
         assert {name: row[name] for name in item.facts} == item.facts, path
     for path, reason in skipped.items():
         assert (manifest.loc[path, "status"], manifest.loc[path, "reason"]) == ("refused", reason)
