@@ -34,7 +34,7 @@ LOWEST, HIGHEST = 6.0, 20.0  # |k|, half waves a side of 32 pixels; the highest 
 MARGIN = 4  # 32nds of a side that a crop may have taken, both ends together
 BLUR = 1.25  # pixels, the radius of a neighbourhood
 NOISE = 3.0  # grey levels: calmer than this is calm
-SMALLEST = 16  # pixels a side, to be marked or looked at
+SMALLEST = 16  # pixels a side, to be marked
 LARGEST = 256  # longer sides are brought down to this first
 CHUNK = 64  # images seen at once
 
@@ -71,11 +71,13 @@ class Mark:
 
         ``strength`` is its standard deviation in grey levels, above 0; an image that hides it gets up to
         twice that. Values end at 0 and 255, so an image that is black or white all over carries half of it.
-        Raises ValueError for other shapes and types.
+        Raises ValueError for other shapes and types, and for sides under 16 pixels.
         """
         images = _checked(np.asarray(images))
-        if not strength > 0:
-            raise ValueError(f"the strength of a mark is above 0, not {strength}")
+        if min(images.shape[2:]) < SMALLEST or not strength > 0:
+            raise ValueError(
+                f"a mark needs {SMALLEST} pixels a side and strength above 0: {images.shape}, {strength}"
+            )
         marked = images.copy()
         for start in range(0, len(images), CHUNK):
             marked[start : start + CHUNK] = self._embed(images[start : start + CHUNK], strength)
@@ -232,11 +234,9 @@ def _luma(images: Array) -> Array:
 
 
 def _checked(images: Array) -> Array:
-    fits = images.dtype == np.uint8 and images.ndim == 4 and images.shape[1] in (1, 3)
-    if not fits or min(images.shape[2:]) < SMALLEST:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or 0 in images.shape[2:]:
         raise ValueError(
-            f"a mark is for uint8 images (N, C, H, W), C 1 or 3, H and W at least {SMALLEST}; "
-            f"these are {images.dtype} {images.shape}"
+            f"a mark is for uint8 images (N, C, H, W), C 1 or 3, not {images.dtype} {images.shape}"
         )
     return images
 

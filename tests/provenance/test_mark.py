@@ -197,7 +197,7 @@ def test_a_key_has_32_bytes(length):
     [
         np.zeros((2, 1, 32, 32), np.float32),
         np.zeros((2, 2, 32, 32), np.uint8),
-        np.zeros((2, 1, 32, 15), np.uint8),
+        np.zeros((2, 1, 0, 32), np.uint8),
         np.zeros((32, 32), np.uint8),
     ],
 )
@@ -206,6 +206,14 @@ def test_other_arrays_are_refused(images):
         Mark(KEY).embed(images)
     with pytest.raises(ValueError, match="uint8 images"):
         Mark(KEY).detect(images)
+
+
+def test_tiny_images_are_not_marked_and_say_nothing():
+    tiny = np.random.default_rng(0).integers(0, 256, (2, 3, 32, 15), np.uint8)
+    with pytest.raises(ValueError, match="16 pixels"):
+        Mark(KEY).embed(tiny)
+    assert Mark(KEY).detect([tiny[0, :, :1, :1]]) == module.Detection(0.0, 1.0, 1)
+    assert Mark(KEY).detect([tiny[0, :, :1, :1], tiny[1, :, :3]]).p_value > 0.01
 
 
 def test_no_images_and_no_strength_are_refused(digits):
