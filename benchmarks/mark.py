@@ -203,7 +203,7 @@ def main() -> None:
     )
     parser.add_argument("--unmarked", type=options.count, default=60, help="sets of 50, for false alarms")
     parser.add_argument(
-        "--keys", type=options.count, default=100, help="keys that meet the same unmarked sets"
+        "--keys", type=options.count, default=100, help="that look at each of these"
     )
     try:
         arguments = parser.parse_args()
