@@ -8,6 +8,7 @@ What such samples stay below in all but one of a thousand comparisons is taken o
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ BINS = 32
 FEW = 8  # images of a bin, up to which the chi-squared law says too little
 ALARM = 1e-3  # probability that chance alone exceeds what is taken off
 
-Counts = NDArray[np.int64]
+Counts = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,8 @@ class Axis:
 
     def place(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where values lie between the two ends, 0 to 1."""
-        if self.log is not None:
-            values = np.log2(np.maximum(values + self.log, 2.0**-60))
-        placed: NDArray[np.float64] = ((values - self.low) / (self.high - self.low)).clip(0, 1)
-        return placed
+        scaled = values if self.log is None else np.log2(np.maximum(values + self.log, 2.0**-60))
+        return np.clip((scaled - self.low) / (self.high - self.low), 0, 1)
 
     def value(self, place: float) -> float:
         """Return the value at a place; the inverse of ``place``."""
@@ -140,4 +139,4 @@ def chance(ours: Counts, theirs: Counts) -> float:
         return 0.0
     mean = freedom + (2 * math.log(2) - 1) * int((pooled <= FEW).sum())
     quantile = mean + 2 * math.sqrt(freedom * tail) + 2 * tail
-    return min(1.0, quantile / (8 * math.log(2)) * (1 / ours.sum() + 1 / theirs.sum()))
+    return min(1.0, quantile / (8 * math.log(2)) * float(1 / ours.sum() + 1 / theirs.sum()))

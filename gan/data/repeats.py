@@ -1,6 +1,5 @@
 """Images that stand twice: exactly or nearly, in both halves, under two labels."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -27,8 +26,8 @@ class Offenders:
         found = accepted[accepted[self.by].isin(wanted)]
         rank = found.groupby([self.by, "split"]).cumcount()
         by_rank = found.assign(rank=rank).sort_values("rank", kind="stable").drop(columns="rank")
-        parts: Mapping[object, pd.DataFrame] = {value: part for value, part in by_rank.groupby(self.by)}
-        return [parts[value].head(each) for value in wanted if value in parts]
+        parts = by_rank.groupby(self.by)
+        return [parts.get_group(value).head(each) for value in wanted]
 
 
 def repeats(good: pd.DataFrame, labelled: bool) -> dict[str, Offenders]:

@@ -13,7 +13,7 @@ from gan.data.reference import Reference
 from gan.data.repeats import Offenders
 from gan.data.rules import FrameName, Rule
 from gan.data.suite import SHOWN, run
-from gan.data.summary import Summary, accepted, summarise
+from gan.data.summary import Summary, summarise
 from gan.params import Validate
 
 EXAMPLES = 3
@@ -45,7 +45,7 @@ def judge(
     result, so that one manifest gives one result.
     """
     manifest = manifest.reset_index(drop=True)
-    summary = summarise(manifest, reference and reference.frame, params.classes)
+    summary = summarise(manifest, None if reference is None else reference.frame, params.classes)
     taken = manifest[(manifest["status"] == "ok").fillna(False)] if "status" in manifest else manifest
     frames: dict[FrameName, pd.DataFrame] = {
         "summary": pd.DataFrame([summary.figures]),
@@ -118,7 +118,10 @@ def _compact(
 ) -> dict[str, Any]:
     result, config = outcome["result"], outcome["expectation_config"]
     column = config["kwargs"].get("column")
-    rows = [] if offenders is None else offenders.rows.reindex(columns=["path"])["path"].head(EXAMPLES)
+    examples = []
+    if offenders is not None and "path" in offenders.rows:
+        first = offenders.rows["path"].head(EXAMPLES)
+        examples = ["" if pd.isna(path) else str(path) for path in first]
     item = {
         "key": rule.key,
         "name": rule.name,
@@ -129,7 +132,7 @@ def _compact(
         "observed": None,
         "limit": rule.limit,
         "unexpected_count": 0 if offenders is None else len(offenders.rows),
-        "examples": ["" if pd.isna(path) else str(path) for path in rows],
+        "examples": examples,
         "classes": summary.classes.get(column, [])[:SHOWN] if rule.frame == "summary" else [],
     }
     error = _error(outcome["exception_info"])

@@ -1,13 +1,14 @@
 """Histograms as small SVG texts, of numbers alone, coloured by the page's style."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT, FOOT = 300, 84, 16  # units of the drawing; its text has 11
 
-Counts = NDArray[np.int64]
+Counts = NDArray[np.integer[Any]]
 
 
 def histogram(counts: Counts, other: Counts | None, edge: Callable[[float], float], label: str) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
 
@@ -69,7 +68,7 @@ def page(
     )
 
 
-def words(name: object) -> str:
+def words(name: Any) -> str:
     """Return a name fit to be read: control and direction marks escaped, the middle of a long one cut out.
 
     The template escapes what HTML would take for its own.
@@ -115,7 +114,7 @@ def _card(
     }
 
 
-def _shown(row: Mapping[str, Any], thumbnails: Thumbnails) -> dict[str, Any]:
+def _shown(row: Mapping[Any, Any], thumbnails: Thumbnails) -> dict[str, Any]:
     facts = [row.get("split"), row.get("label"), row.get("reason")]
     return {
         "name": words(row.get("path")),
@@ -168,4 +167,4 @@ def _kinds(statistics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _cell(table: pd.DataFrame, name: str, half: str) -> int:
     present = name in table.index and half in table.columns
-    return int(np.int64(table.loc[name, half])) if present else 0
+    return int(table[half][name]) if present else 0

@@ -32,7 +32,8 @@ def main() -> None:
     else:
         shutil.rmtree(DATA_DOCS, ignore_errors=True)  # they would be of another manifest
         verdict = judge(manifest, params.validation, reference)
-    write_text(REPORT / "index.html", page(verdict, manifest, halves, reference and reference.frame))
+    earlier = None if reference is None else reference.frame
+    write_text(REPORT / "index.html", page(verdict, manifest, halves, earlier))
     write_json(REPORT / "result.json", verdict.result)
     for item in verdict.result["expectations"]:
         if not item["success"]:

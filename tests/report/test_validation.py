@@ -1,4 +1,4 @@
-"""The page of the stage validate: what it shows, in a real browser; hostile names; bounded; nothing from elsewhere."""
+"""The page of the stage validate: what a real browser shows of it; hostile names; its bounds."""
 
 import re
 

@@ -6,12 +6,16 @@ import time
 import pandas as pd
 import pytest
 
+from gan.data import expectations
 from gan.data.manifest import COLUMNS
+from gan.data.rules import Rule, gxe
+from gan.errors import UserError
+from gan.stages.validate import main
 from tests.conftest import ROOT, command, copy_project, set_params
 from tests.data.images import encoded, files, folder, picture
-from tests.data.manifests import manifest
 from tests.stages.project import Project
 
+USUAL = {"reference": None, "data_docs": False}
 REPORTS = ("index.html", "passed", "result.json")
 
 
@@ -75,57 +79,55 @@ def digits(tmp_path_factory):
     return project
 
 
-def test_the_set_itself_is_no_drift_and_a_brighter_earlier_one_is(digits):
-    digits.set(validate__reference="earlier.parquet")
-    said = digits.run("validate")
-    assert "warn" not in said and result(digits)["drift"]["mean"]["divergence"] == 0
+@pytest.fixture
+def validated(digits, monkeypatch, capsys):
+    """Run the stage in this process, which has loaded Great Expectations; return what it said."""
+    monkeypatch.chdir(digits.path)
+
+    def run(**values):
+        digits.set(**{f"validate__{name}": value for name, value in {**USUAL, **values}.items()})
+        main()
+        return capsys.readouterr().err
+
+    return run
+
+
+def test_the_set_itself_is_no_drift_and_a_brighter_earlier_one_is(digits, validated):
+    assert "warn" not in validated(reference="earlier.parquet")
+    assert result(digits)["drift"]["mean"]["divergence"] == 0
     earlier = pd.read_parquet(digits.path / "earlier.parquet")
     darker = earlier[earlier["label"] != "4"].assign(mean=earlier["mean"] - 40)
     darker.to_parquet(digits.path / "darker.parquet")
-    digits.set(validate__reference="darker.parquet")
-    said = digits.run("validate")
+    said = validated(reference="darker.parquet")
     assert "warning: drift of brightness (mean of pixels), bits beyond chance: 0." in said
     assert "warning: classes that the reference lacks: 1, expected none; '4'; 181 images: " in said
     found = result(digits)
     assert found["observed"]["drift_mean"] == found["drift"]["mean"]["beyond"] > 0.5
     assert found["observed"]["new_classes"] == 1
-    digits.set(validate__reference=None)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "validate.reference: other.parquet: no such file; `dvc get "),
-        (b"PAR1", "validate.reference: other.parquet: not a manifest, nor any parquet file"),
-        ("unrelated", "validate.reference: other.parquet: not a manifest; it lacks path, status or split"),
-        ("refused", "validate.reference: other.parquet: has no image that was accepted"),
-    ],
-)
-def test_a_reference_that_is_none_is_one_line(digits, content, message):
-    path = digits.path / "other.parquet"
-    path.unlink(missing_ok=True)
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content:
-        frame = manifest(9).assign(status="refused")
-        (frame if content == "refused" else frame[["mean"]]).to_parquet(path)
-    digits.set(validate__reference="other.parquet")
-    assert message in digits.fail("validate")
-    digits.set(validate__reference=None)
-
-
-def test_an_earlier_manifest_with_fewer_columns_is_compared_in_what_it_has(digits):
+def test_an_earlier_manifest_with_fewer_columns_is_compared_in_what_it_has(digits, validated):
     earlier = pd.read_parquet(digits.path / "earlier.parquet")
-    earlier.drop(columns=["sharpness", "entropy", "min", "max", "dhash", "near_group"]).to_parquet(
-        digits.path / "old.parquet"
-    )
-    digits.set(validate__reference="old.parquet")
-    digits.run("validate")
+    lacking = ["sharpness", "entropy", "min", "max", "dhash", "near_group"]
+    earlier.drop(columns=lacking).to_parquet(digits.path / "old.parquet")
+    validated(reference="old.parquet")
     assert set(result(digits)["drift"]) == {"mean", "std", "width", "height", "aspect", "mode", "label"}
-    digits.set(validate__reference=None)
 
 
+def test_data_docs_are_written_on_request_and_leave_the_outs_as_they_are(digits, validated):
+    validated()
+    before = digits.tree("reports/validation")
+    said = validated(data_docs=True)
+    assert ".runs/data_docs/index.html: opened, it loads styles and a tracking logo from the network" in said
+    assert b"Data Docs" in (digits.path / ".runs" / "data_docs" / "index.html").read_bytes()
+    assert digits.tree("reports/validation") == before
+    validated()
+    assert not (digits.path / ".runs" / "data_docs").exists()
+
+
+@pytest.mark.slow
 def test_killed_at_any_time_the_next_run_is_right(digits):
+    digits.set(validate__reference=None)
     digits.run("validate")
     whole = digits.tree("reports/validation")
     shutil.rmtree(digits.path / "reports")
@@ -148,19 +150,6 @@ def test_killed_at_any_time_the_next_run_is_right(digits):
     assert digits.tree("reports/validation") == whole
 
 
-def test_data_docs_are_written_on_request_and_leave_the_outs_as_they_are(digits):
-    digits.run("validate")
-    before = digits.tree("reports/validation")
-    digits.set(validate__data_docs=True)
-    said = digits.run("validate")
-    assert ".runs/data_docs/index.html: opened, it loads styles and a tracking logo from the network" in said
-    assert b"Data Docs" in (digits.path / ".runs" / "data_docs" / "index.html").read_bytes()
-    assert digits.tree("reports/validation") == before
-    digits.set(validate__data_docs=False)
-    digits.run("validate")
-    assert not (digits.path / ".runs" / "data_docs").exists()
-
-
 def example(guide, start):
     """Return the Python block of a guide that begins with ``start``."""
     blocks = [part.split("```")[0] for part in guide.split("```python\n")[1:]]
@@ -168,6 +157,7 @@ def example(guide, start):
 
 
 def test_an_own_expectation_as_the_guide_says(digits, tmp_path):
+    digits.set(validate__reference=None)
     code = tmp_path / "code"
     shutil.copytree(ROOT / "gan", code / "gan", ignore=shutil.ignore_patterns("__pycache__"))
     own = example((ROOT / "docs" / "validation.md").read_text(encoding="utf-8"), '"""Your own')
@@ -179,11 +169,13 @@ def test_an_own_expectation_as_the_guide_says(digits, tmp_path):
     )
     assert result(digits)["observed"]["icon"] == 1797
     assert "image is no icon" in (digits.path / "reports" / "validation" / "index.html").read_text()
-    (code / "gan" / "data" / "own_expectations.py").write_text(
-        own.replace('"icon"', '"train"'), encoding="utf-8"
-    )
-    said = command(["python", "-m", "gan.stages.validate"], digits.path, ok=False, PYTHONPATH=str(code))
-    assert "own_expectations.py: key 'train' stands twice; give each its own" in said
+
+
+def test_a_key_of_another_expectation_is_refused(validated, monkeypatch):
+    taken = Rule("train", "", "summary", "", gxe.ExpectColumnValuesToNotBeNull(column="train"))
+    monkeypatch.setattr(expectations, "own", lambda params, labelled: [taken])
+    with pytest.raises(UserError, match=r"own_expectations\.py: key 'train' stands twice; give each its own"):
+        validated()
 
 
 def test_the_guide_tells_of_every_column_it_may_look_at():
