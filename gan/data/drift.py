@@ -34,8 +34,10 @@ class Axis:
 
     def place(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where values lie between the two ends, 0 to 1."""
-        scaled = values if self.log is None else np.log2(np.maximum(values + self.log, 2.0**-60))
-        return np.clip((scaled - self.low) / (self.high - self.low), 0, 1)
+        scaled: NDArray[Any] = values
+        if self.log is not None:
+            scaled = np.log2(np.maximum(values + self.log, 2.0**-60))
+        return ((scaled - self.low) / (self.high - self.low)).clip(0, 1)
 
     def value(self, place: float) -> float:
         """Return the value at a place; the inverse of ``place``."""
@@ -82,13 +84,15 @@ class Drift:
 def values(frame: pd.DataFrame, statistic: str) -> NDArray[np.float64]:
     """Return a numeric statistic of the images that have it."""
     if statistic == "aspect":
-        column = frame["width"].astype("Float64") / frame["height"].astype("Float64").where(
-            frame["height"] > 0
-        )
+        height = _column(frame, "height")
+        found = _column(frame, "width") / np.where(height > 0, height, np.nan)
     else:
-        column = frame[statistic].astype("Float64")
-    found: NDArray[np.float64] = column.dropna().to_numpy(dtype=np.float64)
-    return found
+        found = _column(frame, statistic)
+    return found[~np.isnan(found)]
+
+
+def _column(frame: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    return np.asarray(frame[name].astype("Float64").to_numpy(na_value=np.nan), np.float64)
 
 
 def histogram(frame: pd.DataFrame, statistic: str) -> Counts:

@@ -126,6 +126,7 @@ def _compact(
         "key": rule.key,
         "name": rule.name,
         "expectation": config["type"],
+        "frame": rule.frame,
         "column": column,
         "severity": config["severity"],
         "success": outcome["success"],

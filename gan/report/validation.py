@@ -37,6 +37,8 @@ def page(
         _card(item, verdict.offenders.get(item["key"]), good, thumbnails)
         for item in sorted(verdict.result["expectations"], key=_urgency)
     ]
+    failed = [card for card in cards if not card["success"]]
+    told = {(card["frame"], card["column"]) for card in failed}  # of the same figure, with the same images
     statistics = verdict.result["statistics"]
     classes, past = statistics["classes"], statistics.get("reference", {}).get("classes", {})
     names = sorted({*classes, *past})
@@ -46,8 +48,12 @@ def page(
         {
             "statistics": statistics,
             "worst": verdict.result["worst"],
-            "failed": [card for card in cards if not card["success"]],
-            "noted": [card for card in cards if card["success"] and card["groups"]],
+            "failed": failed,
+            "noted": [
+                card
+                for card in cards
+                if card["success"] and card["groups"] and (card["frame"], card["column"]) not in told
+            ],
             "expectations": [{**item, "shown": figure(item)} for item in verdict.result["expectations"]],
             "reasons": _reasons(manifest, statistics["refused_by_reason"]),
             "histograms": _histograms(good, reference, verdict.result["drift"]),
