@@ -38,6 +38,7 @@ class Row:
     then: str
     then_interval: str
     difference: str
+    difference_interval: str
     verdict: str
     words: str
 
@@ -59,9 +60,7 @@ def last_committed(git: Git, today: Mapping[str, Any]) -> Before | None:
 def held_out(lock: str) -> str | None:
     """Return the hash of the held-out images that a dvc.lock names."""
     try:
-        return {path: md5 for path, (_, md5) in read_record(lock.encode(), LOCK).outputs().items()}.get(
-            HELD_OUT
-        )
+        return read_record(lock.encode(), LOCK).outputs().get(HELD_OUT, ("", None))[1]
     except UserError:
         return None
 
@@ -70,25 +69,27 @@ def rows(
     names: Sequence[Mapping[str, Any]], today: Mapping[str, Any], before: Before, images: str | None
 ) -> list[Row]:
     """Return a row for each metric that either run has; ``images``: today's held-out images' hash."""
-    found = []
-    for metric in names:
-        key = str(metric["key"])
-        now, then = number(today, key), number(before.metrics, key)
-        if now is None and then is None:
-            continue
-        difference, verdict, words = "", "unknown", "measured in one of them only"
-        if now is not None and then is not None:
-            difference = f"{now - then:+.3g}"
-            if reason := incomparable(metric, today, before, images):
-                difference, verdict, words = "", "other", f"not comparable: {reason}"
-            else:
-                verdict, words, half = judged(metric, today, before.metrics)
-                difference += half
-        texts = [_figure(metrics, key) for metrics in (today, before.metrics)]
-        found.append(
-            Row(str(metric["name"]), str(metric["better"]), *texts[0], *texts[1], difference, verdict, words)
-        )
-    return found
+    found = [
+        metric for metric in names if not _missing(metric, today) or not _missing(metric, before.metrics)
+    ]
+    return [_row(metric, today, before, images) for metric in found]
+
+
+def _missing(metric: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
+    return number(metrics, str(metric["key"])) is None
+
+
+def _row(metric: Mapping[str, Any], today: Mapping[str, Any], before: Before, images: str | None) -> Row:
+    key, then = str(metric["key"]), before.metrics
+    difference, between, verdict, words = "", "", "unknown", "measured in one of them only"
+    if not _missing(metric, today) and not _missing(metric, then):
+        if reason := incomparable(metric, today, before, images):
+            verdict, words = "other", f"not comparable: {reason}"
+        else:
+            difference = f"{today[key] - then[key]:+.3g}"
+            verdict, words, between = judged(metric, today, then)
+    figures = (*_figure(today, key), *_figure(then, key), difference, between)
+    return Row(str(metric["name"]), str(metric["better"]), *figures, verdict, words)
 
 
 def incomparable(
@@ -109,7 +110,7 @@ def incomparable(
 def judged(
     metric: Mapping[str, Any], today: Mapping[str, Any], then: Mapping[str, Any]
 ) -> tuple[str, str, str]:
-    """Say whether the difference is beyond its interval, and return half of that interval as text.
+    """Say whether the difference is beyond its interval, and return that interval as text.
 
     The interval of a difference of two figures, each with its own: MOVER (Zou and Donner 2008), which
     takes them for independent. Both runs share the real images, so it is rather too wide.
@@ -122,15 +123,12 @@ def judged(
     difference = value - before
     low = difference - hypot(value - now_between[0], then_between[1] - before)
     high = difference + hypot(now_between[1] - value, before - then_between[0])
-    half = f" ({low:+.2g} to {high:+.2g})"
+    between = f"{low:+.2g} to {high:+.2g}"
     if low <= 0 <= high:
-        return "same", "the same" if value == before else "within the interval", half
+        return "same", "the same" if value == before else "within the interval", between
     good = (difference < 0) == (metric["better"] == "lower")
-    return (
-        ("better", "better, beyond the interval", half)
-        if good
-        else ("worse", "worse, beyond the interval", half)
-    )
+    verdict = "better" if good else "worse"
+    return verdict, f"{verdict}, beyond the interval", between
 
 
 def number(metrics: Mapping[str, Any], key: str) -> float | None:

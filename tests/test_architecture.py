@@ -72,6 +72,7 @@ def test_imports_point_one_way() -> None:
 
 def test_flows_import_without_torch() -> None:
     names = (
+        "page",
         "pipeline",
         "reproduce",
         "history",
