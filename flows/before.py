@@ -86,7 +86,8 @@ def _row(metric: Mapping[str, Any], today: Mapping[str, Any], before: Before, im
         if reason := incomparable(metric, today, before, images):
             verdict, words = "other", f"not comparable: {reason}"
         else:
-            difference = f"{today[key] - then[key]:+.3g}"
+            gained = today[key] - then[key]
+            difference = f"{gained:+.3g}" if gained else "0"
             verdict, words, between = judged(metric, today, then)
     figures = (*_figure(today, key), *_figure(then, key), difference, between)
     return Row(str(metric["name"]), str(metric["better"]), *figures, verdict, words)

@@ -3,7 +3,7 @@
 import re
 
 from gan.files import read_json
-from gan.report.render import metric_rows
+from gan.report.metrics import metric_rows
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

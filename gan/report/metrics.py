@@ -12,7 +12,8 @@ class Metric:
     """One metric of reports/metrics.json.
 
     ``share``: it lies from 0 to 1. ``any_n``: unbiased, so that it compares between sets of other sizes.
-    ``pixels``: made without the extractor, so that it compares between extractors.
+    ``own_n``: the file's n is not its own. ``pixels``: made without the extractor, so that it compares
+    between extractors.
     """
 
     key: str
@@ -22,6 +23,7 @@ class Metric:
     meaning: str
     share: bool = False
     any_n: bool = False
+    own_n: bool = False
     pixels: bool = False
 
 
@@ -36,48 +38,42 @@ GROUPS = {
     DISCRIMINATOR: "What has the discriminator learned?",
 }
 
+NO_BIAS = "extrapolated to infinitely many images, where n has no influence"
+UNBIASED = "unbiased: 0 on average where samples and real images have one distribution"
+MODES = "the share of classes that are at least half as common as they should be"
+LABELS = "0 when all classes are as common as they should be"
+AUTHENTIC = "the share farther from its nearest training image than that one is from its own nearest"
+NEAR = "the share of samples suspiciously near a training image"
+PATH = "how much images change along a path between latents (perceptual path length, Karras 2019)"
+PROBE = "the share of held-out images that a linear model on them classifies right"
+
 METRICS = (
     Metric("fd_semantic", "Fréchet distance, semantic", FIDELITY, "lower", "do they show the right things?"),
     Metric("fd_texture", "Fréchet distance, texture", FIDELITY, "lower", "do they look right close up?"),
+    Metric("fid", "FID", FIDELITY, "lower", "the Fréchet distance in the Inception network's features"),
     Metric(
         "fd_semantic_infinity",
         "Fréchet distance, semantic, infinite n",
         FIDELITY,
         "lower",
-        "extrapolated to infinitely many images, free of the bias of n",
+        NO_BIAS,
         any_n=True,
     ),
     Metric(
-        "fd_texture_infinity",
-        "Fréchet distance, texture, infinite n",
-        FIDELITY,
-        "lower",
-        "extrapolated to infinitely many images, free of the bias of n",
-        any_n=True,
+        "fd_texture_infinity", "Fréchet distance, texture, infinite n", FIDELITY, "lower", NO_BIAS, any_n=True
     ),
-    Metric(
-        "kd_semantic",
-        "Kernel distance, semantic",
-        FIDELITY,
-        "lower",
-        "unbiased: 0 where samples and real images have one distribution",
-        any_n=True,
-    ),
+    Metric("kd_semantic", "Kernel distance, semantic", FIDELITY, "lower", UNBIASED, any_n=True),
     Metric("kd_texture", "Kernel distance, texture", FIDELITY, "lower", "the same, close up", any_n=True),
     Metric("precision", "Precision", FIDELITY, "higher", "the share of samples that look real", share=True),
     Metric(
-        "density",
-        "Density",
-        FIDELITY,
-        "higher",
-        "how deep among the real images samples lie; real ones: about 1",
+        "density", "Density", FIDELITY, "higher", "how deep samples lie among real images; these: about 1"
     ),
     Metric(
         "class_score",
         "Class score",
         FIDELITY,
         "higher",
-        "clear classes, all of them: at most their number (the Inception score's formula)",
+        "clear classes, and all of them: at most their number",
     ),
     Metric(
         "recall", "Recall", DIVERSITY, "higher", "the share of real images that samples cover", share=True
@@ -87,68 +83,35 @@ METRICS = (
         "Coverage",
         DIVERSITY,
         "higher",
-        "the share of real images with a sample among their neighbours",
+        "the share of real images with a sample nearby",
         share=True,
     ),
-    Metric(
-        "mode_coverage", "Mode coverage", DIVERSITY, "higher", "the share of classes that appear", share=True
-    ),
-    Metric(
-        "label_divergence",
-        "Label divergence, bits",
-        DIVERSITY,
-        "lower",
-        "0 when all classes are as common as they should be",
-        any_n=True,
-    ),
+    Metric("mode_coverage", "Mode coverage", DIVERSITY, "higher", MODES, share=True, any_n=True, own_n=True),
+    Metric("label_divergence", "Label divergence, bits", DIVERSITY, "lower", LABELS, any_n=True, own_n=True),
     Metric(
         "duplicates",
         "Duplicates",
         DIVERSITY,
         "lower",
-        "the share of samples that repeat another sample",
+        "the share of samples that nearly repeat another sample",
     ),
     Metric(
-        "authenticity",
-        "Authenticity",
-        MEMORISATION,
-        "higher",
-        "the share of samples farther from their nearest training image than that is from others",
-        share=True,
+        "authenticity", "Authenticity", MEMORISATION, "higher", AUTHENTIC, share=True, any_n=True, own_n=True
     ),
+    Metric("memorised", "Memorised, by features", MEMORISATION, "lower", NEAR, any_n=True, own_n=True),
     Metric(
-        "memorised",
-        "Memorised, by features",
-        MEMORISATION,
-        "lower",
-        "the share of samples suspiciously near a training image",
+        *("memorised_pixels", "Memorised, by pixels", MEMORISATION, "lower", "the same, pixel by pixel"),
         any_n=True,
-    ),
-    Metric(
-        "memorised_pixels",
-        "Memorised, by pixels",
-        MEMORISATION,
-        "lower",
-        "the same, pixel by pixel",
-        any_n=True,
+        own_n=True,
         pixels=True,
     ),
+    Metric("path_smoothness", "Path length", LATENT, "lower", PATH, any_n=True, own_n=True),
     Metric(
-        "path_smoothness",
-        "Path smoothness",
-        LATENT,
-        "higher",
-        "how evenly samples change along a path between two latents",
-        any_n=True,
-    ),
-    Metric(
-        "probe_accuracy",
-        "Linear probe of its features",
-        DISCRIMINATOR,
-        "higher",
-        "held-out images classified right by a linear model on the discriminator's features",
+        *("probe_accuracy", "Linear probe of its features", DISCRIMINATOR, "higher", PROBE),
         share=True,
         any_n=True,
+        own_n=True,
+        pixels=True,
     ),
 )
 
@@ -189,7 +152,7 @@ def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         if value is None:
             continue
         between = interval(metrics, metric.key)
-        n = known(metrics, f"{metric.key}_n") or known(metrics, "n")
+        n = known(metrics, f"{metric.key}_n") or (None if metric.own_n else known(metrics, "n"))
         rows.append(
             {
                 "key": metric.key,

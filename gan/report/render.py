@@ -1,7 +1,6 @@
-"""The page and the model card, rendered from one dictionary of figures."""
+"""Templates filled in, pictures as addresses: what every page needs."""
 
 import base64
-import hashlib
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,21 +8,12 @@ from typing import Any
 
 import jinja2
 
-from gan.report.card import code, text
-from gan.report.metrics import metric_rows
-
-__all__ = ["data_address", "metric_rows", "picture", "render", "size_words"]
-
 TEMPLATES = Path(__file__).parent / "templates"
-STYLE, SCRIPT = "page.css", "page.js"
 TYPES = {".png": "image/png", ".webp": "image/webp"}
 
 
 def render(template: str, figures: Mapping[str, Any]) -> str:
-    """Fill in ``page.html.j2`` or ``model_card.md.j2``; a missing figure is an error, HTML is escaped.
-
-    The page carries its style and script, and the hash of the script: a browser runs no other one.
-    """
+    """Fill in a template of this folder; a missing figure is an error, HTML is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html.j2"]),
@@ -32,12 +22,7 @@ def render(template: str, figures: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"md": text, "code": code}
-    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in (STYLE, SCRIPT))
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template(template).render(
-        figures, style=style, script=script, script_hash=f"sha256-{allowed}"
-    )
+    return environment.get_template(template).render(figures)
 
 
 def data_address(path: Path) -> str:

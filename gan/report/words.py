@@ -130,7 +130,8 @@ def memorisation(metrics: Mapping[str, Any]) -> str:
     if value is None:
         return ""
     text = (
-        "A sample is flagged when it lies nearer to a training image than held-out images do: "
+        "A sample is flagged when it lies nearer to a training image, on the scale of how close training "
+        "images lie there, than one held-out image in a thousand would: "
         f"{100 * value:.3g} % of the samples are"
     )
     if between := interval(metrics, "memorised"):
@@ -148,6 +149,6 @@ def expectation(row: Mapping[str, Any]) -> dict[str, Any]:
         "name": cut(row["name"], 300),
         "severity": row["severity"],
         "success": bool(row["success"]),
-        "observed": cut(row["observed"], 300),
+        "observed": cut(row.get("error") if row["observed"] is None else row["observed"], 300),
         "limit": cut(row["limit"], 300),
     }

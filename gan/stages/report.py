@@ -10,7 +10,7 @@ from gan import files
 from gan import params as parameters
 from gan.data.network import shown
 from gan.params import Params
-from gan.report import card, metrics, plots, render, verdict, words
+from gan.report import card, metrics, page, plots, render, verdict, words
 from gan.stage import run, say
 
 REPORTS = Path("reports")
@@ -21,11 +21,10 @@ def main() -> None:
     """Write reports/index.html and reports/model_card.md."""
     params = parameters.load()
     figures = collect(params)
-    page = render.render("page.html.j2", figures)
-    model_card = render.render("model_card.md.j2", figures)
-    files.write_text(REPORTS / "index.html", page)
+    content, model_card = page.page(figures), page.model_card(figures)
+    files.write_text(REPORTS / "index.html", content)
     files.write_text(REPORTS / "model_card.md", model_card)
-    say("report", f"reports/index.html ({render.size_words(len(page.encode()))}), reports/model_card.md")
+    say("report", f"reports/index.html ({render.size_words(len(content.encode()))}), reports/model_card.md")
 
 
 def collect(params: Params) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def test_a_wide_screen(page: Path, tmp_path: Path) -> None:
             "DCGAN on digits",
             "they do not repeat training images",
             "Memorisation",
-            "Path smoothness",
+            "Path length",
             "0.45 to 0.6",
             "A sample is flagged when",
             "1,438 training and 359 held-out images",
@@ -226,7 +226,7 @@ def test_what_is_not_there_is_left_out(tmp_path: Path, monkeypatch: pytest.Monke
         "Nearest real images",
         "Animation",
         "The whole validation",
-        "Path smoothness",
+        "Path length",
         "repeat training",
     ):
         assert words not in shown

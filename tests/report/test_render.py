@@ -10,6 +10,8 @@ import pytest
 
 from gan import images
 from gan.report import metrics, plots, render
+from gan.report.page import model_card
+from gan.report.page import page as whole_page
 
 METRICS = {"fd_semantic": 7.5012, "fd_semantic_floor": 3.1, "precision": 0.5, "label_divergence": 0.00123}
 
@@ -35,7 +37,7 @@ def figures(tmp_path: Any) -> dict[str, Any]:
         "hyperparameters": [("epochs", 5)],
         "papers": [],
         "front_matter": "library_name: pytorch\n",
-        "metrics": render.metric_rows(METRICS),
+        "metrics": metrics.metric_rows(METRICS),
         "n": 100,
         "metric_names": metrics.names(),
         "features": "the pipeline's own extractor",
@@ -67,7 +69,7 @@ def figures(tmp_path: Any) -> dict[str, Any]:
 
 
 def test_the_page_shows_the_figures_and_escapes_what_it_is_given(figures: dict[str, Any]) -> None:
-    page = render.render("page.html.j2", figures)
+    page = whole_page(figures)
     for text in (
         "7.5<",
         "3.1<",
@@ -83,13 +85,13 @@ def test_the_page_shows_the_figures_and_escapes_what_it_is_given(figures: dict[s
 
 
 def test_the_page_asks_nobody_for_anything(figures: dict[str, Any]) -> None:
-    page = render.render("page.html.j2", figures)
+    page = whole_page(figures)
     assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!data:|#)[^"'>)]+""", page)
     assert "@import" not in page
 
 
 def test_the_card_is_markdown_with_its_figures(figures: dict[str, Any]) -> None:
-    card = render.render("model_card.md.j2", figures)
+    card = model_card(figures)
     assert card.startswith("---\n")
     assert "| Fréchet distance, semantic | 7.5 | 3.1 |" in card
     assert "cd" * 32 in card
@@ -98,7 +100,7 @@ def test_the_card_is_markdown_with_its_figures(figures: dict[str, Any]) -> None:
 def test_a_missing_figure_is_an_error(figures: dict[str, Any]) -> None:
     del figures["n"]
     with pytest.raises(jinja2.UndefinedError):
-        render.render("page.html.j2", figures)
+        whole_page(figures)
 
 
 def test_plots_repeat_to_the_byte() -> None:
