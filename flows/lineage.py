@@ -15,6 +15,7 @@ from gan.errors import UserError
 
 METRICS, GRID, INVENTORY = "reports/metrics.json", "samples/grid.png", "inventory.json"
 SPREAD, FLOOR = "_sd", "_floor"  # behind a metric's name: its standard deviation; what real images score
+BESIDE = (SPREAD, FLOOR, "_low", "_high")  # no metrics of their own
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Entry:
             + (f" ± {1.96 * numbers[key + SPREAD]:.2g}" if key + SPREAD in numbers else "")
             + (f" (real {numbers[key + FLOOR]:.3g})" if key + FLOOR in numbers else "")
             for key, value in numbers.items()
-            if not key.endswith((SPREAD, FLOOR))
+            if not key.endswith(BESIDE)
         }
 
 
