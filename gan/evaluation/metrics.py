@@ -101,9 +101,14 @@ def standardise(reference: torch.Tensor, *others: torch.Tensor) -> list[torch.Te
 
     A feature that is constant in the reference is only centred.
     """
-    mean, std = reference.double().mean(0), reference.double().std(0)
-    std = torch.where(std < 1e-6, torch.ones_like(std), std)
+    mean, std = reference.double().mean(0), deviations(reference)
     return [(features.double() - mean) / std for features in (reference, *others)]
+
+
+def deviations(features: torch.Tensor) -> torch.Tensor:
+    """Return each feature's standard deviation (d,) float64, 1 where it is constant."""
+    std = features.double().std(0)
+    return torch.where(std < 1e-6, torch.ones_like(std), std)
 
 
 def histogram(labels: torch.Tensor, classes: int) -> torch.Tensor:

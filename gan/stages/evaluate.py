@@ -14,6 +14,7 @@ from gan.errors import UserError
 from gan.evaluation import copies, probe, scores, smoothness
 from gan.evaluation.features import Features, extract, load_extractor, pick
 from gan.evaluation.intervals import normal
+from gan.evaluation.metrics import deviations
 from gan.evaluation.pictures import write_neighbours
 from gan.evaluation.reference import is_published_inception, load_reference
 from gan.evaluation.scores import Scores
@@ -163,7 +164,7 @@ def walk(found: Scores, extractor: Extractor, held_out: Set, evaluate: Evaluate,
     generator = load_generator(Path("models/generator.safetensors"))
     seen = held_out.features if evaluate.features == "extractor" else None
     real = seen or extract(extractor, held_out.images, device, held_out.rows)
-    scale = real.semantic.double().std(0)
+    scale = deviations(real.semantic)
     count = min(PATHS, evaluate.max_images)
     lengths = smoothness.path_lengths(generator, extractor, scale, count, evaluate.seed, device)
     value, sd = smoothness.trimmed(lengths)
