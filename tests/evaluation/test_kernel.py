@@ -64,3 +64,14 @@ def test_what_both_share_does_not_widen_the_difference() -> None:
     """Both are held against the same real images: the difference is surer than its parts together."""
     found = kernel.compare(draw(0, 40), draw(1, 2000, shift=0.4), draw(2, 2000, shift=0.45), rng())
     assert found["difference_sd"] < (found["candidate_sd"] ** 2 + found["champion_sd"] ** 2) ** 0.5
+
+
+def test_is_that_of_torch_fidelity() -> None:
+    from torch_fidelity import metric_kid
+
+    a, b = draw(0, 120, 16), draw(1, 120, 16, 0.2)
+    theirs = metric_kid.kid_features_to_metric(a, b, kid_subsets=1, kid_subset_size=120, verbose=False)
+    value, sd, floor = kernel.kernel_distance(a, b, draw(2, 100, 16), rng())
+    assert value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+    assert value - 2 * sd > floor
+    assert sd == pytest.approx(kernel.compare(a, b, a, rng())["candidate_sd"], rel=0.3)  # other groups

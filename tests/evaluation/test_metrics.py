@@ -44,11 +44,6 @@ def test_frechet_distance_varies_as_its_jackknife_says() -> None:
     assert np.mean(told) == pytest.approx(float(drawn), rel=0.3)
 
 
-def test_a_share_varies_as_a_coin() -> None:
-    assert metrics.share_sd(0.5, 100) == pytest.approx(0.05)
-    assert metrics.share_sd(1.0, 100) == 0
-
-
 def test_standardise_by_the_reference() -> None:
     reference = normal(500, 3, 0, mean=5, scale=2)
     reference[:, 2] = 7  # constant: only centred
@@ -57,30 +52,6 @@ def test_standardise_by_the_reference() -> None:
     assert torch.allclose(ours.mean(0), torch.zeros(3, dtype=torch.float64), atol=1e-9)
     assert torch.allclose(ours[:, :2].std(0), torch.ones(2, dtype=torch.float64))
     assert torch.allclose((moved - ours)[:, 2], torch.ones(500, dtype=torch.float64))
-
-
-def test_precision_and_recall_are_their_definition(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "CHUNK", 17)  # the result must not depend on the chunks
-    real, fake, k = normal(60, 4, 0).double(), normal(50, 4, 1, mean=0.7).double(), 3
-
-    def covered(points: torch.Tensor, centres: torch.Tensor) -> float:
-        radii = [sorted(float((c - o).norm()) for o in centres)[k] for c in centres]
-        inside = [
-            any(float((p - c).norm()) <= r for c, r in zip(centres, radii, strict=True)) for p in points
-        ]
-        return sum(inside) / len(inside)
-
-    expected = covered(fake, real), covered(real, fake)
-    assert metrics.precision_recall(real, fake, k) == pytest.approx(expected)
-
-
-def test_precision_falls_with_noise_and_recall_with_lost_variety() -> None:
-    real, same = normal(400, 8, 0), normal(400, 8, 1)
-    precision, recall = metrics.precision_recall(real, same, 3)
-    assert min(precision, recall) > 0.7
-    assert metrics.precision_recall(real, same * 4, 3)[0] < 0.1
-    narrow = metrics.precision_recall(real, same * 0.1, 3)
-    assert narrow[1] < 0.1 < narrow[0]
 
 
 def test_jensen_shannon_has_its_bounds_and_a_known_value() -> None:
@@ -93,3 +64,50 @@ def test_jensen_shannon_has_its_bounds_and_a_known_value() -> None:
 
 def test_histogram_counts_absent_classes_too() -> None:
     assert metrics.histogram(torch.tensor([0, 0, 2, 2]), 4).tolist() == [0.5, 0, 0.5, 0]
+
+
+def test_distances_and_score_are_those_of_torch_fidelity() -> None:
+    """On the same features: the published implementations print no digit that differs."""
+    from torch_fidelity import metric_fid, metric_isc
+
+    a, b = normal(600, 24, 0), normal(500, 24, 1, mean=0.2, scale=1.2)
+    statistics = [metric_fid.fid_features_to_statistics(part) for part in (a, b)]
+    theirs = metric_fid.fid_statistics_to_metric(*statistics, False)["frechet_inception_distance"]
+    assert metrics.frechet_distance(a, b) == pytest.approx(theirs, rel=1e-6)
+    logits = normal(300, 10, 2, scale=4)
+    score = metric_isc.isc_features_to_metric(logits, splits=1)["inception_score_mean"]
+    assert metrics.class_score(logits) == pytest.approx(score, rel=1e-9)
+
+
+def test_class_score_has_its_bounds() -> None:
+    sure = torch.eye(5).repeat(20, 1) * 100
+    assert metrics.class_score(sure) == pytest.approx(5)
+    assert metrics.class_score(sure[:1].repeat(30, 1)) == pytest.approx(1)
+    assert metrics.class_score(torch.zeros(30, 5)) == pytest.approx(1)
+
+
+def test_infinity_is_what_ever_more_rows_tend_to() -> None:
+    """Two normal distributions whose distance is known; 400 rows overstate it by half of that again."""
+    true = 16 * 0.4**2
+    pairs = [(normal(400, 16, 2 * i), normal(400, 16, 2 * i + 1, mean=0.4)) for i in range(30)]
+    biased = np.array([metrics.frechet_distance(*pair) for pair in pairs])
+    found = np.array([metrics.frechet_infinity(*pair) for pair in pairs])
+    assert biased.mean() > true + 4 * biased.std() / 30**0.5
+    assert abs(found.mean() - true) < 3 * found.std() / 30**0.5
+    same = [metrics.frechet_infinity(normal(400, 16, i), normal(400, 16, 99 - i)) for i in range(30)]
+    assert abs(np.mean(same)) < 3 * np.std(same) / 30**0.5  # real images: zero, not the floor at that n
+
+
+def test_infinity_wants_rows_for_each_direction() -> None:
+    assert metrics.extrapolates(normal(400, 16, 0))
+    assert not metrics.extrapolates(normal(200, 16, 0))
+    flat = normal(200, 16, 0) * torch.tensor([10.0, 10.0] + [0.01] * 14)  # two directions, in effect
+    assert metrics.extrapolates(flat)
+    assert not metrics.extrapolates(flat[:60])
+
+
+def test_mode_coverage_counts_classes_that_come_half_as_often_as_they_should() -> None:
+    real = torch.tensor([0.5, 0.3, 0.2, 0.0]).double()
+    assert metrics.mode_coverage(real, real) == 1
+    assert metrics.mode_coverage(real, torch.tensor([0.7, 0.15, 0.15, 0.0]).double()) == 1
+    assert metrics.mode_coverage(real, torch.tensor([0.9, 0.14, 0.0, 0.0]).double()) == pytest.approx(1 / 3)
