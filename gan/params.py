@@ -248,6 +248,13 @@ class Params(Section):
                 "train.objective: wasserstein: needs a Lipschitz discriminator; set train.gradient_penalty "
                 "(Gulrajani 2017: 10) or network.spectral_norm"
             )
+        if self.evaluate.features != "extractor":
+            needed = {"weights": self.evaluate.weights, "weights_sha256": self.evaluate.weights_sha256}
+            if lacking := [f"evaluate.{key}" for key, value in needed.items() if value is None]:
+                raise ValueError(
+                    f"evaluate.features: {self.evaluate.features}: needs its weights (docs/evaluation.md says "
+                    f"which); give {' and '.join(lacking)}, or use extractor"
+                )
         if self.sample.grid_size**2 > self.sample.count:
             raise ValueError(
                 f"sample.grid_size: {self.sample.grid_size} x {self.sample.grid_size} images do "
