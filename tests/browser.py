@@ -27,7 +27,9 @@ QUIET = (
 
 
 @contextmanager
-def chromium(profile: Path, width: int = 1280, height: int = 900, *, scripts: bool = True) -> Iterator[Chrome]:
+def chromium(
+    profile: Path, width: int = 1280, height: int = 900, *, scripts: bool = True
+) -> Iterator[Chrome]:
     """Open a browser whose page is ``width`` × ``height`` CSS pixels; skip the test where there is none.
 
     Widths below a desktop window's least (a phone's 390) are set by device metrics.

@@ -255,7 +255,9 @@ def test_weights_from_an_address_are_kept(
 
 def test_a_dead_address_may_answer_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    sought = SimpleNamespace(features="inception", weights="http://u:s@127.0.0.1:1/w", weights_sha256="1" * 64)
+    sought = SimpleNamespace(
+        features="inception", weights="http://u:s@127.0.0.1:1/w", weights_sha256="1" * 64
+    )
     with pytest.raises(Unreachable) as caught:
         bring_weights(sought)
     assert "u:s" not in str(caught.value)
