@@ -123,10 +123,10 @@ class Checker:
                 return _judge(reader)
         except errors.ManifestNotFound:
             return None
-        except errors.RemoteManifest as error:
-            return Credentials("remote", _short(error))
         except (errors, KeyError, ValueError, TypeError, AttributeError) as error:
-            return Credentials("broken", _short(error))  # of other shape than the package or we expect
+            # The package has no type for a manifest elsewhere. Other than C2paError: one of hostile shape.
+            said = _short(error)
+            return Credentials("remote" if said.startswith("Remote") else "broken", said)
 
 
 def _judge(reader: Any) -> Credentials:
