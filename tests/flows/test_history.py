@@ -1,5 +1,6 @@
 """The lineage of experiments, on the terminal and on a page in a real browser."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -113,6 +114,30 @@ def test_which_experiment_made_a_file(past: Experiment, tmp_path: Path) -> None:
     assert "models/final.bin" in text
     copy.write_text("not one of ours")
     assert "no experiment here recorded" in past.run("flows.history", "--model", str(copy), status=1)
+
+
+def test_which_experiment_made_a_model_that_a_picture_names(past: Experiment, tmp_path: Path) -> None:
+    past.git("checkout", "-q", "main")
+    past.dvc("checkout", "-q")
+    for file in ("final.bin", "log/a.txt"):  # by SHA-256, found in the cache, within folders too
+        content = (past.root / "models" / file).read_bytes()
+        text = past.run("flows.history", "--model", hashlib.sha256(content).hexdigest())
+        assert text.split()[0] == past.git("rev-parse", "main~1")[:10]
+        assert f"models/{file}" in text
+    copy = tmp_path / "snapshot"
+    copy.write_bytes(content)
+    assert "models/log/a.txt" in past.run("flows.history", "--model", str(copy))
+    unknown = "ab" * 32
+    said = past.run("flows.history", "--model", unknown, status=1)
+    assert "no experiment here recorded a model of this SHA-256" in said
+    assert "no such file, and no SHA-256" in past.run("flows.history", "--model", "nonesuch", status=1)
+    packet = f"<ganflow:ModelSha256>{unknown}</ganflow:ModelSha256>".encode()
+    (past.root / "samples" / "grid.png").write_bytes(png(90) + packet)
+    past.params(train__threads=9)
+    commit = past.record("its grid names the model")
+    text = past.run("flows.history", "--model", unknown)
+    assert (text.split()[0], text.count("\n")) == (commit[:10], 1)
+    assert "samples/grid.png" in text
 
 
 def test_without_a_cache_and_without_a_record(past: Experiment, tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from gan import files as io
 from gan.errors import UserError
 from gan.networks import files
+from gan.provenance import xmp
 from gan.training import loop as loops
 from gan.training import state
 from gan.training.loop import COLUMNS, ROLLBACKS, Data, Loop
@@ -94,6 +96,19 @@ def test_killed_and_run_again_gives_the_same_bits(make_loop: MakeLoop, kind: str
     again = make_loop("killed", **KINDS[kind])
     again.run(quiet)
     assert_same(again, whole)
+
+
+def test_snapshots_say_what_they_were_made_from_and_their_grids_name_them(make_loop: MakeLoop) -> None:
+    loop = make_loop(network_conditional=True, max_steps=4, snapshots=2)
+    loop.record, loop.names = {"data_inventory_sha256": "d" * 64, "step": "not this"}, ["cat", "dog"]
+    loop.run(quiet)
+    for step in (2, 4):
+        path = loop.folder / "snapshots" / f"step-{step:09d}.safetensors"
+        config = files.load_generator(path).config
+        assert (config["data_inventory_sha256"], config["step"]) == ("d" * 64, step)
+        assert files.load_generator(path).classes() == ("cat", "dog")
+        with Image.open(loop.folder / "fixed_latents" / f"step-{step:09d}.png") as image:
+            assert xmp.read(image.info["xmp"].decode()).model == io.sha256_file(path)
 
 
 def test_the_kinds_of_training_do_what_they_are_named_for(make_loop: MakeLoop) -> None:
