@@ -1,18 +1,22 @@
 import json
+import os
 import shutil
 import signal
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from gan.data import expectations
+from gan.data.arrays import write_header
 from gan.data.manifest import COLUMNS
 from gan.data.rules import Rule, gxe
 from gan.errors import UserError
 from gan.stages.validate import main
 from tests.conftest import ROOT, command, copy_project, set_params
 from tests.data.images import encoded, files, folder, picture
+from tests.data.manifests import textured
 from tests.stages.project import Project
 
 USUAL = {"reference": None, "data_docs": False}
@@ -181,6 +185,32 @@ def test_a_key_of_another_expectation_is_refused(validated, monkeypatch):
 def test_the_guide_tells_of_every_column_it_may_look_at():
     guide = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
     assert not [column for column in COLUMNS if f"`{column}`" not in guide]
+
+
+@pytest.mark.slow
+def test_sixty_thousand_images_that_all_fail_take_a_minute_and_two_gigabytes_at_most(tmp_path):
+    project = Project(tmp_path / "p")
+    frame = textured(60_000, 0, brighter=80)
+    frame["std"], frame["entropy"], frame["mode"], frame["min"] = 0.1, 0.1, "XYZ", frame["max"]
+    frame["pixels_sha256"] = [f"{number // 2:064x}" for number in range(60_000)]
+    frame["near_group"] = [number // 3 for number in range(60_000)]
+    prepared = project.path / "data" / "prepared"
+    prepared.mkdir(parents=True)
+    frame.astype(COLUMNS).to_parquet(prepared / "manifest.parquet")
+    textured(60_000, 1).to_parquet(project.path / "earlier.parquet")
+    for half, count in frame["split"].value_counts().items():
+        with open(prepared / f"{half}.safetensors", "wb") as file:
+            write_header(file, (count, 3, 32, 32))
+            file.write(np.random.default_rng(0).bytes(count * 3 * 32 * 32))
+    project.set(validate__reference="earlier.parquet")
+    process = project.start("validate")
+    _, status, usage = os.wait4(process.pid, 0)
+    said = process.stderr.read()
+    process.stderr.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 1 and said.count("60000 images") >= 4 and "fail critically" in said
+    assert usage.ru_utime + usage.ru_stime < 60 and usage.ru_maxrss < 2_000_000  # seconds; KiB
+    assert (project.path / "reports" / "validation" / "index.html").stat().st_size < 2_000_000
 
 
 @pytest.mark.slow
