@@ -9,6 +9,7 @@ from gan.data.manifest import count_reasons
 
 Tell = Callable[[str], None]
 
+_LOOKED_AT = ("path", "split", "label", "pixels_sha256", "near_group", "format", "mode", "note")
 _SHOWN = 3  # files named of each kind
 
 
@@ -17,7 +18,7 @@ def tell_account(frame: pd.DataFrame, shape: tuple[int, int, int], published: bo
 
     ``shape`` is that of an image, (C, H, W); ``published``: the halves are the source's own.
     """
-    good = frame[frame["status"] == "ok"]
+    good = frame.loc[frame["status"] == "ok", list(_LOOKED_AT)]
     refused = [(reason, frame.loc[frame["reason"] == reason, "path"]) for reason in count_reasons(frame)]
     _table("refused", refused, tell)
     _table("noted", list(_notes(good)), tell)
@@ -25,13 +26,9 @@ def tell_account(frame: pd.DataFrame, shape: tuple[int, int, int], published: bo
     if lost:
         tell(f"no image left of the classes {', '.join(map(repr, lost))}")
     _tell_repeats(good, published, tell)
-    kinds = (
-        (good["format"] + " " + good["mode"])
-        .value_counts()
-        .sort_index()
-        .sort_values(ascending=False, kind="stable")
-    )
-    tell("came as " + ", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    kinds = good[["format", "mode"]].value_counts().reset_index().sort_values(["count", "format", "mode"])
+    came = [f"{count} {kind} {mode}" for kind, mode, count in reversed(kinds.to_numpy().tolist())]
+    tell(f"came as {', '.join(came)}")
     counts = good["split"].value_counts()
     classes = good["label"].nunique()
     halves = "the source's halves" if published else "held out by content"

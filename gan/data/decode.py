@@ -1,7 +1,6 @@
 """One image file to pixels of one shape. Imports numpy and decoders only: worker processes import it.
 
-Pixels come out as uint8 (1, S, S) where red, green and blue are equal, else (3, S, S). An image
-that already has the right size comes through bit-equal to a direct decode.
+An image that already has the right size comes through bit-equal to a direct decode.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from PIL import Image, ImageOps
 
 from gan.data.members import Unreadable
 from gan.data.names import HEAD, has_image_magic, is_heif
-from gan.data.pixels import flatten, reduced_luma, to_shape
+from gan.data.pixels import flatten, reduced_luma, square
 
 try:
     import simplejpeg
@@ -36,7 +35,6 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
 SMALLEST = 4  # pixels a side; less is an icon or a tracking pixel
 _ORIENTATION = 0x0112  # the EXIF tag
 _TURNS = range(2, 9)  # its values but for "upright"
-_NOT_PLAIN = (b"Exif\0", b"MPF\0", b"Orientation")  # of a JPEG that may have to be turned, or holds several
 
 Pixels = NDArray[np.uint8]
 Facts = dict[str, Any]  # columns of the manifest
@@ -66,33 +64,41 @@ class Item:
 def prepare_image(content: bytes | Pixels, shape: Shape, facts: Facts) -> tuple[Pixels, Pixels | None]:
     """Bring a file's bytes, or an array (H, W) or (H, W, 3), to ``shape``.
 
-    Returns its pixels and, unless these are the whole image, the upright image's grey, reduced
-    (`reduced_luma`). Adds to ``facts`` as far as it gets: sha256 (of the file's or array's bytes),
-    bytes, width, height, mode, format, note. Raises Unreadable with the reason to refuse it.
+    Returns its pixels, (S, S) or (S, S, 3), and, unless these are the whole image, the upright
+    image's grey, reduced (`reduced_luma`). Adds to ``facts`` as far as it gets: sha256 (of the
+    file's or array's bytes), bytes, width, height, mode, format, note. Raises Unreadable with the
+    reason to refuse it.
     """
     raw = content if isinstance(content, bytes) else content.tobytes()
     facts |= {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)}
     if isinstance(content, bytes):
-        image = _plain_jpeg(content, shape, facts) or _decode(content, shape, facts)
+        pixels = _plain_jpeg(content, shape, facts)
     else:
-        image = Image.fromarray(content)
-        facts |= {"width": image.width, "height": image.height, "mode": image.mode, "format": "array"}
-    pixels = to_shape(image, shape.size, shape.fit, shape.grey)
-    return pixels, None if image.size == (shape.size, shape.size) else reduced_luma(image)
+        pixels = content
+        facts |= {"mode": "L" if pixels.ndim == 2 else "RGB", "format": "array"}
+        facts |= {"width": pixels.shape[1], "height": pixels.shape[0]}
+    right = pixels is not None and pixels.shape[:2] == (shape.size, shape.size)
+    if pixels is not None and right and (pixels.ndim == 2 or not shape.grey):
+        return pixels, None
+    image = _decode(raw, shape, facts) if pixels is None else Image.fromarray(pixels)
+    whole = image.size == (shape.size, shape.size)
+    return square(image, shape.size, shape.fit, shape.grey), None if whole else reduced_luma(image)
 
 
-def _plain_jpeg(content: bytes, shape: Shape, facts: Facts) -> Image.Image | None:
+def _plain_jpeg(content: bytes, shape: Shape, facts: Facts) -> Pixels | None:
     """Return a small JPEG that needs nothing but decoding, or None; the pixels are those of Pillow."""
-    if simplejpeg is None or content[:3] != b"\xff\xd8\xff" or any(mark in content for mark in _NOT_PLAIN):
+    if simplejpeg is None or content[:3] != b"\xff\xd8\xff":
         return None
+    if b"Exif\0" in content or b"MPF\0" in content or b"Orientation" in content:
+        return None  # it may have to be turned, or hold several
     with suppress(ValueError):  # anything unusual is for Pillow to judge
         height, width, space, _ = simplejpeg.decode_jpeg_header(content)
         if SMALLEST <= min(width, height) < 4 * shape.size and width * height <= shape.max_pixels:
             mode = {"Gray": "L", "YCbCr": "RGB"}[space] if space in ("Gray", "YCbCr") else None
             if mode:
-                pixels = simplejpeg.decode_jpeg(content, "GRAY" if mode == "L" else "RGB")
+                pixels: Pixels = simplejpeg.decode_jpeg(content, "GRAY" if mode == "L" else "RGB")
                 facts |= {"width": width, "height": height, "mode": mode, "format": "JPEG"}
-                return Image.fromarray(pixels[..., 0] if mode == "L" else pixels)
+                return pixels[..., 0] if mode == "L" else pixels
     return None
 
 

@@ -9,7 +9,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 HALVES = {
     "train": "train",
@@ -33,7 +32,7 @@ class Layout:
 
 def read_layout(paths: Sequence[str]) -> Layout:
     """Read halves and labels from the images' relative paths ("/"-separated)."""
-    folders = [PurePosixPath(path).parts[:-1] for path in paths]
+    folders = [tuple(path.split("/")[:-1]) for path in paths]
     folders = _without_common(folders)
     splits = _halves([parts[0].lower() if parts else "" for parts in folders])
     if splits:

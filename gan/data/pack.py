@@ -129,19 +129,25 @@ def _group(frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch, bits:
 
     Returns for each image that is good the least checksum of its group.
     """
-    pixels = frame.loc[good, "pixels_sha256"]
+    pixels = frame.loc[good, "pixels_sha256"].to_numpy(object)
     numbers, checksums = pd.factorize(pixels)
     first = np.arange(len(checksums))
     if bits is not None:
-        once = (~pixels.duplicated()).to_numpy()
-        hashes = np.array([int(digits, 16) for digits in frame.loc[good, "dhash"][once]], np.uint64)
+        once = np.unique(numbers, return_index=True)[1]
+        digits = frame.loc[good, "dhash"].to_numpy(object)[once]
+        hashes = np.array([int(text, 16) for text in digits], np.uint64)
         thumbnails = np.frombuffer(scratch.thumbnails, np.uint8).reshape(-1, SIDE, SIDE)[once]
         first = groups(len(hashes), near_pairs(hashes, thumbnails, bits))
-    of_image = pd.Series(first[numbers], pixels.index)
-    repeated = of_image[of_image.duplicated(keep=False)]
-    frame.loc[repeated.index, "near_group"] = pd.factorize(repeated)[0]
-    least = pd.Series(checksums.to_numpy(str)).groupby(first).min()
-    return [str(key) for key in least.loc[of_image]]
+    of_image = first[numbers]
+    repeated = np.bincount(of_image)[of_image] > 1
+    near_group = np.full(len(frame), -1)
+    near_group[np.flatnonzero(good)[repeated]] = pd.factorize(of_image[repeated])[0]
+    frame["near_group"] = pd.array(near_group, dtype="Int64")
+    frame.loc[near_group < 0, "near_group"] = pd.NA
+    least: dict[int, str] = {}
+    for group, checksum in zip(first.tolist(), checksums, strict=True):
+        least[group] = min(least.get(group, checksum), checksum)
+    return [least[group] for group in of_image.tolist()]
 
 
 def _split(frame: pd.DataFrame, good: "pd.Series[bool]", keys: list[str], settings: Settings) -> None:

@@ -61,16 +61,23 @@ def reduced_luma(image: Image.Image) -> NDArray[np.uint8]:
     return luma
 
 
-def to_shape(image: Image.Image, size: int, fit: Fit, grey: bool) -> NDArray[np.uint8]:
-    """Bring an "L" or "RGB" image to uint8 (1 or 3, size, size); one plane where R = G = B or ``grey``."""
+def square(image: Image.Image, size: int, fit: Fit, grey: bool) -> NDArray[np.uint8]:
+    """Bring an "L" or "RGB" image to uint8 (size, size) or (size, size, 3); ``grey``: to the former."""
     if grey and image.mode == "RGB":
         image = image.convert("L")
-    square = _square(image, size, fit)
-    if square.ndim == 2:
-        return square[None]
-    if (square[..., 0] == square[..., 1]).all() and (square[..., 0] == square[..., 2]).all():
-        return np.ascontiguousarray(square[None, ..., 0])
-    return np.ascontiguousarray(square.transpose(2, 0, 1))
+    return _square(image, size, fit)
+
+
+def planes(squares: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return uint8 (N, S, S) or (N, S, S, 3) as (N, 1 or 3, S, S), rows of one image together."""
+    return np.ascontiguousarray(squares[:, None] if squares.ndim == 3 else squares.transpose(0, 3, 1, 2))
+
+
+def is_grey(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say of each image of uint8 (N, 3, S, S) whether red, green and blue are equal."""
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    equal: NDArray[np.bool_] = ((flat[:, 0] == flat[:, 1]) & (flat[:, 0] == flat[:, 2])).all(1)
+    return equal
 
 
 def _square(image: Image.Image, size: int, fit: Fit) -> NDArray[np.uint8]:

@@ -23,6 +23,13 @@ def grey(pixels: Pixels) -> Pixels:
     return ((77 * red + 150 * green + 29 * blue + 128) >> 8).astype(np.uint8)
 
 
+def is_blank(pixels: Pixels) -> NDArray[np.bool_]:
+    """Say of each image of uint8 (N, C, S, S) whether all its pixels are the same."""
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    same: NDArray[np.bool_] = (flat.min(2) == flat.max(2)).all(1)
+    return same
+
+
 def statistics(pixels: Pixels, luma: Pixels) -> dict[str, list[Any]]:
     """Return mean, std, min, max of each image of uint8 (N, C, S, S), entropy and sharpness of its luma.
 
@@ -65,9 +72,9 @@ def _entropy(luma: Pixels) -> NDArray[np.float64]:
 
 def thumbnails(luma: Pixels) -> Pixels:
     """Return the means of SIDE × SIDE cells of uint8 (N, S, S); S is a multiple of SIDE."""
-    step = luma.shape[1] // SIDE
-    total = luma.reshape(len(luma), SIDE, step, SIDE, step).sum((2, 4), dtype=np.uint32)
-    means: Pixels = ((total + step * step // 2) // (step * step)).astype(np.uint8)
+    cells, size = _cells(luma.shape[1], SIDE), luma.shape[1] ** 2
+    total = (cells @ luma.astype(np.float32) @ cells.T).astype(np.int64)
+    means: Pixels = ((total + size // 2) // size).astype(np.uint8)
     return means
 
 

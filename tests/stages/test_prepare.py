@@ -2,6 +2,7 @@ import hashlib
 import io
 import os
 import resource
+import shutil
 import signal
 import time
 from contextlib import suppress
@@ -14,6 +15,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from gan.data.arrays import read_arrays
+from gan.data.workers import MOST_WORKERS
 from tests.data.images import archive, encoded, files, folder, picture
 from tests.stages.project import Project
 
@@ -197,6 +199,23 @@ def test_killed_midway_it_leaves_nothing_half_written_and_nobody_behind(slow_pro
     assert slow_project.tree("data/prepared") == {} and slow_project.leftovers() == []
 
 
+@pytest.mark.slow
+def test_after_a_kill_the_next_run_is_right(tmp_path):
+    content = {f"{i:02d}.png": encoded(picture(i, (1500, 1500)), compress_level=1) for i in range(70)}
+    projects = [Project(tmp_path / name, folder(tmp_path / "x", content)) for name in ("killed", "not")]
+    for project in projects:
+        project.run("download")
+    process = projects[0].start("prepare")
+    time.sleep(3)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.kill()
+    process.communicate()
+    for project in projects:
+        project.run("prepare")
+    killed, whole = (project.tree("data/prepared") for project in projects)
+    assert sorted(killed) == OUTS and killed == whole
+
+
 def test_a_killed_worker_is_one_line(slow_project):
     process = slow_project.start("prepare")
     while process.poll() is None:
@@ -212,6 +231,18 @@ def test_a_killed_worker_is_one_line(slow_project):
     assert slow_project.tree("data/prepared") == {}
 
 
+def peak_memory(process):
+    """Wait for a process; return the most bytes that it and its children held at once."""
+    watched, peak = psutil.Process(process.pid), 0
+    while process.poll() is None:
+        with suppress(psutil.Error):  # a worker that has just ended
+            family = [watched, *watched.children(recursive=True)]
+            peak = max(peak, sum(member.memory_info().rss for member in family))
+        time.sleep(0.2)
+    assert process.returncode == 0, process.communicate()[1]
+    return peak
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "train", "shape"),
@@ -221,15 +252,26 @@ def test_real_sets_in_bounded_memory(tmp_path, datasets, name, train, shape):
     project = Project(tmp_path / "p", datasets / name)
     project.run("download")
     process = project.start("prepare")
-    watched, peak = psutil.Process(process.pid), 0
-    while process.poll() is None:
-        with suppress(psutil.Error):  # a worker that has just ended
-            family = [watched, *watched.children(recursive=True)]
-            peak = max(peak, sum(member.memory_info().rss for member in family))
-        time.sleep(0.2)
-    assert process.returncode == 0, process.communicate()[1]
+    peak = peak_memory(process)
     manifest, halves = outcome(project)
     assert (manifest["status"] == "ok").all()
     assert halves["train"].images.shape == (train, *shape)
     assert halves["test"].images.shape == (10_000, *shape) and len(halves["test"].classes) == 10
     assert peak < 1_000_000_000
+
+
+@pytest.mark.slow
+def test_a_set_several_times_larger_than_the_memory_that_is_used(tmp_path):
+    """docs/data.md states the figure; the set is 2.2 GB when prepared."""
+    pictures = [encoded(picture(seed, (128, 128)), "JPEG") for seed in range(150)]
+    source = archive(tmp_path / "x.tar", {f"{i:05d}.jpg": pictures[i % 150] for i in range(45_000)})
+    project = Project(tmp_path / "p", source, data__image_size=128)
+    project.run("download")
+    peak = peak_memory(project.start("prepare"))
+    prepared = project.path / "data" / "prepared"
+    size = sum(path.stat().st_size for path in prepared.iterdir())
+    cores = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    assert size > 2_200_000_000
+    assert peak < 400_000_000 + 120_000_000 * cores
+    assert size > 3 * peak or cores > 2
+    shutil.rmtree(prepared)
