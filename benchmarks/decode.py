@@ -1,4 +1,4 @@
-"""Stage prepare against the bare cost of decoding the same files: `python -m benchmarks.decode ARCHIVE.tar.xz`.
+"""Stage prepare against bare decoding of the same files: `python -m benchmarks.decode ARCHIVE.tar.xz`.
 
 Bare: the archive is read by Python's tarfile in one process, and simplejpeg (libjpeg-turbo) decodes
 its files in as many other processes as prepare has, by chunks of the same size; nothing is kept.
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("archive", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--bare", type=int, help=argparse.SUPPRESS)  # in a process of its own: so many workers
+    parser.add_argument("--bare", type=int, help=argparse.SUPPRESS)  # do that, with so many workers
     arguments = parser.parse_args()
     path = arguments.archive.resolve()
     if arguments.bare:
@@ -107,17 +107,18 @@ def main() -> None:
             f"  source: {path}" if line.startswith("  source:") else line for line in text.splitlines()
         )
         (folder / "params.yaml").write_text(text + "\n", encoding="utf-8")
-        stage = [sys.executable, "-m", "gan.stages."]
-        subprocess.run([*stage[:2], stage[2] + "download"], cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        module = [sys.executable, "-m"]
+        timed([*module, "gan.stages.download"], folder)
         commands = {
-            "bare": [sys.executable, "-m", "benchmarks.decode", str(path), "--bare", str(workers)],
-            "prepare": [*stage[:2], stage[2] + "prepare"],
+            "bare": [*module, "benchmarks.decode", str(path), "--bare", str(workers)],
+            "prepare": [*module, "gan.stages.prepare"],
         }
         for _ in range(arguments.rounds):
             for what, command in commands.items():
                 found[what].append(timed(command, folder))
             shutil.rmtree(folder / "data" / "prepared")
-    print(f"{workers} decoding processes, {len(os.sched_getaffinity(0))} cores, {describe('cpu')}, {path.name}")
+    cores = len(os.sched_getaffinity(0))
+    print(f"{workers} decoding processes, {cores} cores, {describe('cpu')}, {path.name}")
     for what, runs in found.items():
         seconds, spent = (statistics.median(column) for column in zip(*runs, strict=True))
         print(f"{what:<8} {seconds:6.2f} s  {spent:6.2f} CPU-s  (medians, n = {arguments.rounds})")

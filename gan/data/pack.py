@@ -43,10 +43,10 @@ class Settings:
     seed: int
     near_duplicates: int | None
 
-    def policy(self) -> str:
+    def policy(self, channels: int) -> str:
         """Return how images were brought to one shape, as it is recorded in the arrays' metadata."""
         resize = {"fit": self.shape.fit, "resample": RESAMPLE.name.lower() + ", antialiased"}
-        return json.dumps({**resize, "channels": self.channels, "alpha": "on white"})
+        return json.dumps({**resize, "channels": channels, "alpha": "on white"})
 
 
 def prepare(
@@ -77,7 +77,7 @@ def prepare(
         if not published:
             _split(frame, good, keys, settings)
         frame.loc[good, "index"] = frame[good].groupby("split").cumcount().astype("Int64")
-        _write(frame, good, scratch, channels, settings.policy(), folder)
+        _write(frame, good, scratch, channels, settings.policy(channels), folder)
     tell_account(frame, (channels, settings.shape.size, settings.shape.size), published, tell)
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import json
 import os
 import resource
 import shutil
@@ -12,6 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 from PIL import Image
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from gan.data.arrays import read_arrays
@@ -86,6 +88,9 @@ def test_published_halves_and_classes_bit_equal_to_a_direct_decode(tmp_path):
         arrays = halves[row["split"]]
         np.testing.assert_array_equal(arrays.images[row["index"]], pixels)
         assert arrays.classes[arrays.labels[row["index"]]] == row["label"] == row["path"].split("/")[2]
+    with safe_open(project.path / "data" / "prepared" / "train.safetensors", "numpy") as file:
+        policy = json.loads(file.metadata()["prepared"])
+    assert policy["fit"] == "center_crop" and policy["channels"] == 3
     theirs = load_file(project.path / "data" / "prepared" / "train.safetensors")
     np.testing.assert_array_equal(theirs["images"], halves["train"].images)
     np.testing.assert_array_equal(theirs["labels"], halves["train"].labels)
