@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from gan.data import decode
 from gan.data.chunk import prepare_chunk
 from gan.data.decode import Shape
 from gan.data.members import Unreadable
@@ -228,3 +229,43 @@ def test_arrays_are_prepared_as_files_are():
     pixels, facts = prepare(array)
     np.testing.assert_array_equal(pixels, array.transpose(2, 0, 1))
     assert (facts["format"], facts["mode"], facts["bytes"]) == ("array", "RGB", 3072)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_photos_of_phones(kind):
+    image = picture(1, (64, 48))
+    pixels, facts = prepare(encoded(image, kind, quality=95), fit="stretch")
+    expected, _ = prepare(encoded(image), fit="stretch")
+    assert facts["format"] == kind and (facts["width"], facts["height"]) == (64, 48)
+    assert np.abs(pixels.astype(int) - expected).mean() < 4
+
+
+def test_without_pillow_heif_such_photos_are_refused_by_name(monkeypatch):
+    content = encoded(picture(1, (64, 48)), "HEIF")
+    monkeypatch.setattr(decode, "pillow_heif", None)
+    with pytest.raises(Unreadable, match=r"^HEIC, convert it to JPEG or install pillow-heif$"):
+        prepare(content)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("options", [{}, {"quality": 30}, {"subsampling": 0}, {"progressive": True}])
+def test_without_simplejpeg_the_pixels_are_the_same(monkeypatch, mode, options):
+    content = encoded(picture(1, (61, 45), mode), "JPEG", **options)
+    fast = prepare(content)
+    monkeypatch.setattr(decode, "simplejpeg", None)
+    slow = prepare(content)
+    np.testing.assert_array_equal(fast[0], slow[0])
+    assert fast[1] == slow[1]
+
+
+def test_equal_images_in_one_chunk_have_equal_rows_and_the_order_is_kept():
+    colour, plain = encoded(picture(1, RIGHT)), encoded(picture(2, RIGHT, "L"))
+    contents = [colour, b"", plain, None, colour]
+    columns, channels, pixels, small = prepare_chunk(contents, SHAPE)
+    assert channels == [3, 0, 1, 0, 3] and len(pixels) == 7 * 1024 and len(small) == 3 * 256
+    assert columns["status"] == ["ok", "refused", "ok", "refused", "ok"]
+    assert columns["reason"] == [None, "empty file", None, None, None]
+    assert (
+        pixels[:3072] == pixels[4096:] and columns["dhash"][0] == columns["dhash"][4] != columns["dhash"][2]
+    )
+    assert pixels[3072:4096] == direct(plain, "L").tobytes()
