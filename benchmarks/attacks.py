@@ -64,9 +64,31 @@ def flipped(image: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
     return image[:, :, ::-1]
 
 
-def blurred(image: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
-    """Blur by a Gaussian of 0.75 pixels."""
-    return _array(_opened(image).filter(ImageFilter.GaussianBlur(0.75)))
+def blurred(radius: float) -> Attack:
+    """Return: blurred by a Gaussian of so many pixels."""
+    return lambda image, _rng: _array(_opened(image).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def rotated(image: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
+    """Turn by 3 degrees; the corners are black."""
+    return _array(_opened(image).rotate(3, Image.Resampling.BICUBIC))
+
+
+def cut(image: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
+    """Cut off a quarter of the height and of the width, around the centre."""
+    rows, columns = (slice(side // 8, side - side // 8) for side in image.shape[1:])
+    return image[:, rows, columns]
+
+
+def bordered(image: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
+    """Put into a white frame of an eighth of the side."""
+    width = image.shape[1] // 8
+    return np.pad(image, ((0, 0), (width, width), (width, width)), constant_values=255)
+
+
+def upside_down(image: np.ndarray, _rng: np.random.Generator) -> np.ndarray:
+    """Turn by half a circle."""
+    return image[:, ::-1, ::-1]
 
 
 def noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -104,11 +126,21 @@ ATTACKS: dict[str, Attack] = {
     "mirrored": flipped,
     "cropped by up to 1/8": cropped,
     "cropped by up to 1/8, resized back": cropped_and_back,
-    "blurred, σ 0.75 pixels": blurred,
+    "blurred, σ 0.75 pixels": blurred(0.75),
     "noise, σ 5": noisy,
     "gamma 1.2, contrast ×0.8": darker,
     "mirrored, ×2, JPEG 75": chain(flipped, sized(2), JPEG_75),
     "screenshot: ×3 nearest, cropped, ×0.5, JPEG 75": chain(
         sized(3, Image.Resampling.NEAREST), cropped, sized(0.5), JPEG_75
     ),
+}
+
+BEYOND: dict[str, Attack] = {  # where it ends, or nearly so
+    "rotated by 3°": rotated,
+    "blurred, σ 1.5 pixels": blurred(1.5),
+    "resized ×0.375": sized(0.375),
+    "JPEG 15": coded("JPEG", 15),
+    "cropped by 1/4": cut,
+    "in a frame": bordered,
+    "upside down": upside_down,
 }

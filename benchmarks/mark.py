@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks import machine, options
-from benchmarks.attacks import ATTACKS
+from benchmarks.attacks import ATTACKS, BEYOND
 from gan import seeds
 from gan.data.arrays import read_arrays
 from gan.errors import UserError
@@ -88,7 +88,7 @@ def survival(samples: np.ndarray, count: int) -> None:
         (key_of("survival", i), key_of("survival", i).embed(part))
         for i, part in enumerate(sets(samples, BATCH, count, "survival"))
     ]
-    for name, attack in ATTACKS.items():
+    for name, attack in (ATTACKS | BEYOND).items():
         single, together = [], []
         for i, (mark, images) in enumerate(marked):
             attacked = [attack(image, rng_of(name, i * BATCH + j)) for j, image in enumerate(images)]
@@ -202,9 +202,7 @@ def main() -> None:
         "--sets", type=options.count, default=20, help="of 50 images, for each detection rate"
     )
     parser.add_argument("--unmarked", type=options.count, default=60, help="sets of 50, for false alarms")
-    parser.add_argument(
-        "--keys", type=options.count, default=100, help="that look at each of these"
-    )
+    parser.add_argument("--keys", type=options.count, default=100, help="that look at each of these")
     try:
         arguments = parser.parse_args()
         samples, real = (read_arrays(path).images for path in (arguments.samples, arguments.real))

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.stats import kstest
 from sklearn.datasets import load_digits, load_sample_images
 
-from benchmarks.attacks import ATTACKS
+from benchmarks.attacks import ATTACKS, BEYOND
 from gan.provenance import mark as module
 from gan.provenance.mark import Mark, detect
 
@@ -79,6 +79,12 @@ def test_a_set_survives(real, name):
     attacked = [ATTACKS[name](image, rng) for image in Mark(KEY).embed(real[:50])]
     assert Mark(KEY).detect(attacked).p_value < 1e-3
     assert Mark(OTHER).detect(attacked).p_value > 1e-3
+
+
+@pytest.mark.parametrize("name", ["cropped by 1/4", "in a frame", "upside down"])
+def test_documented_limits_are_limits(real, name):
+    attacked = [BEYOND[name](image, None) for image in Mark(KEY).embed(real[:50])]
+    assert Mark(KEY).detect(attacked).p_value > 1e-3
 
 
 @pytest.mark.parametrize(
