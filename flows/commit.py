@@ -60,7 +60,7 @@ def _changes(change: Change) -> list[str]:
 
 
 def _metrics(before: Entry | None, after: Entry) -> str:
-    old = before.shown() if before else {}
+    old = before.shown() if before and before.same_scorer(after) else {}
     lines = [
         f"{key} {old[key]} → {value}" if key in old and old[key] != value else f"{key} {value}"
         for key, value in after.shown().items()

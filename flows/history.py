@@ -16,7 +16,7 @@ import jinja2
 from flows import objects, places
 from flows.command_line import Parser, ending
 from flows.git import Git
-from flows.lineage import GRID, Entry, Lineage, compare
+from flows.lineage import GRID, INCOMPARABLE, SCORER, Entry, Lineage, compare
 from flows.record import ABSENT
 from gan.errors import UserError
 from gan.files import RUNS, sha256_file, write_bytes, write_text
@@ -91,7 +91,8 @@ def comparison(first: Entry, second: Entry) -> str:
     lines = [f"{entry.commit[:10]}  {entry.minute()}  {entry.subject}" for entry in (first, second)]
     old, new = first.shown(), second.shown()
     metrics = {key: (old.get(key, ABSENT), new.get(key, ABSENT)) for key in old | new}
-    for title, pairs in (("metrics", metrics), ("params", change.params), ("packages", change.packages)):
+    measured = "metrics" if first.same_scorer(second) else f"metrics, {INCOMPARABLE}"
+    for title, pairs in ((measured, metrics), ("params", change.params), ("packages", change.packages)):
         if pairs:
             wide = max(map(len, pairs))
             lines += ["", title, *(f"  {key:<{wide}}  {was}  ->  {now}" for key, (was, now) in pairs.items())]
@@ -160,7 +161,7 @@ def write_page(entries: Sequence[Entry], folder: Path) -> Path:
     for entry in entries:
         label = " ".join([entry.when[:10], entry.commit[:10], *entry.names, entry.subject])[:90]
         item: dict[str, Any] = {"id": entry.commit, "label": label, "metrics": entry.shown()}
-        item["grid"] = grids[entry.commit]
+        item["grid"], item["scorer"] = grids[entry.commit], entry.metrics.get(SCORER)
         for kind, values in (
             ("params", entry.record.params()),
             ("files", entry.files or {}),
@@ -175,6 +176,7 @@ def write_page(entries: Sequence[Entry], folder: Path) -> Path:
         "entries": [{**row, "grid": grids[row["id"]]} for row in rows(entries)],
         "metrics": list(dict.fromkeys(key for entry in entries for key in entry.shown())),
         "data": {"entries": compact, **shared},
+        "incomparable": INCOMPARABLE,
     }
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),

@@ -15,7 +15,9 @@ from gan.errors import UserError
 
 METRICS, GRID, INVENTORY = "reports/metrics.json", "samples/grid.png", "inventory.json"
 SPREAD, FLOOR = "_sd", "_floor"  # behind a metric's name: its standard deviation; what real images score
-BESIDE = (SPREAD, FLOOR, "_low", "_high")  # no metrics of their own
+BESIDE = (SPREAD, FLOOR, "_low", "_high")  # no metrics of their own; the last two: its 95 % interval
+INCOMPARABLE = "through different extractors: these do not compare"
+SCORER = "extractor_sha256"  # in the metrics: through what they were measured
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Entry:
             for key, value in numbers.items()
             if not key.endswith(BESIDE)
         }
+
+    def same_scorer(self, other: "Entry") -> bool:
+        """Say whether both were measured through the same extractor: else their metrics do not compare."""
+        return bool(self.metrics.get(SCORER) == other.metrics.get(SCORER))
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ from gan.files import RUNS, read_json
 
 EXTRACTOR, HELD_OUT = "models/extractor.safetensors", "data/prepared/test.safetensors"
 SAMPLES, GENERATOR = "samples/samples.safetensors", "models/generator.safetensors"
-SCORER = "extractor_sha256"  # in the metrics: through what they were measured
 REFUSED = 3  # exit status
 
 
@@ -172,7 +171,7 @@ def _beside(
     lineage = Lineage(git)
     ours = lineage.entry(commit)
     theirs = lineage.entry(champion.commit) if champion else None
-    same = theirs and theirs.metrics.get(SCORER) == ours.metrics.get(SCORER)
+    same = theirs and theirs.same_scorer(ours)
     rows = [
         {
             "metric": f"kernel distance, {kind}",

@@ -18,6 +18,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import logs, overrides, places, registry, runs, search, show, trials
 from flows.command_line import Parser, ending
 from flows.git import Git
+from flows.lineage import INCOMPARABLE
 from flows.search import Plan
 from flows.server import server
 from flows.trials import FAILED, Trial, trial
@@ -172,6 +173,8 @@ def summary(found: Sequence[Trial]) -> str:
     wide = {key: max(len(key), *(len(row[key]) for row in table)) for key in table[0]}
     lines = ["  ".join(f"{value:<{wide[key]}}" for key, value in row.items()).rstrip() for row in table]
     head = "  ".join(f"{key:<{size}}" for key, size in wide.items()).rstrip()
+    if len({row.scorer for row in found if row.metrics}) > 1:
+        lines.append(f"measured {INCOMPARABLE}")
     return "\n".join(["", head, *lines, "", "`dvc exp show` lists them, `dvc exp apply NAME` takes one"])
 
 

@@ -9,7 +9,7 @@ import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from flows import commit, logs, overrides, places, runs
 from flows.commands import Commands
 from flows.environment import environment
 from flows.git import Git
-from flows.lineage import METRICS
+from flows.lineage import METRICS, SCORER
 from flows.outcome import is_advice
 from flows.search import Plan
 from flows.turn import turn
@@ -42,6 +42,7 @@ class Trial:
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float | None = None
     reason: str = ""
+    scorer: str | None = None  # the extractor through which they were measured
 
 
 def ref(base: str, name: str) -> str:
@@ -60,7 +61,7 @@ def trial(root: str, base: str, plan: Plan, side_by_side: int, hours: float) -> 
     git = Git(folder)
     known = git.ask("rev-parse", "--verify", "--quiet", ref(base, plan.name))
     if known:
-        return Trial(plan, THERE, _metrics(git.text(known, METRICS)))
+        return _measured(Trial(plan, THERE), git.text(known, METRICS))
     states = runs.states(folder, plan.name)
     try:
         with (
@@ -76,7 +77,7 @@ def trial(root: str, base: str, plan: Plan, side_by_side: int, hours: float) -> 
         return Trial(plan, FAILED, {}, round(time.monotonic() - started, 1), str(error))
     shutil.rmtree(states, ignore_errors=True)
     seconds = round(time.monotonic() - started, 1)
-    return Trial(plan, DONE, _metrics(git.text(found, METRICS)), seconds)
+    return _measured(Trial(plan, DONE, seconds=seconds), git.text(found, METRICS))
 
 
 def stop() -> None:
@@ -139,9 +140,11 @@ def _stop_when_unwanted(commands: Commands) -> threading.Event:
     return over
 
 
-def _metrics(text: str) -> dict[str, float]:
+def _measured(trial: Trial, text: str) -> Trial:
+    """Return the trial with what its reports/metrics.json says."""
     try:
         found: dict[str, Any] = json.loads(text or "{}")
     except ValueError:
-        return {}
-    return {key: value for key, value in found.items() if isinstance(value, float | int)}
+        return trial
+    numbers = {key: value for key, value in found.items() if isinstance(value, float | int)}
+    return replace(trial, metrics=numbers, scorer=found.get(SCORER))
