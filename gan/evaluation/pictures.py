@@ -12,7 +12,7 @@ from gan.data.arrays import Images
 from gan.evaluation.copies import Copies
 
 ROWS = 10  # of nearest.png
-MOST = 40  # of flagged.png
+MOST = 20  # of flagged.png, by features and by pixels each
 
 
 def write_neighbours(
@@ -38,26 +38,25 @@ def write_neighbours(
     frame = pd.DataFrame(table).sort_values("sample")
     files.write_text(folder / "neighbours.csv", frame.to_csv(index=False, float_format="%.6g"))
     first = next(iter(found.values()))
-    closest = first.ratios.argsort(stable=True)[:ROWS]
-    images.write_png(folder / "nearest.png", _sheet(samples, train, first, closest))
-    sheets = [
-        _sheet(samples, train, kind, kind.flagged.nonzero()[:, 0][:MOST])
-        for kind in found.values()
-        if kind.flagged.any()
-    ]
-    if sheets:
-        images.write_png(folder / "flagged.png", np.concatenate(sheets, 1))
+    shown = _rows(samples, train, first, first.ratios.argsort(stable=True)[:ROWS])
+    images.write_png(folder / "nearest.png", images.grid(np.stack(shown), first.nearest.rows.shape[1] + 1))
+    flagged: list[np.ndarray] = []
+    for kind in found.values():
+        flagged += _rows(samples, train, kind, kind.flagged.nonzero()[:, 0][:MOST])
+    if flagged:
+        sheet = images.grid(np.stack(flagged), first.nearest.rows.shape[1] + 1)
+        images.write_png(folder / "flagged.png", sheet)
 
 
-def _sheet(
+def _rows(
     samples: tuple[Images, torch.Tensor],
     train: tuple[Images, torch.Tensor],
     kind: Copies,
     which: torch.Tensor,
-) -> np.ndarray:
-    """Return one picture (C, H, W): a row a sample, then its nearest training images, the nearest first."""
-    shown = []
+) -> list[np.ndarray]:
+    """Return images (C, H, W): each sample, then its nearest training images, the nearest first."""
+    shown: list[np.ndarray] = []
     for i in which.tolist():
         near = train[1][kind.nearest.rows[i]].numpy()
         shown += [samples[0][samples[1][i]], *train[0][near]]
-    return images.grid(np.stack(shown), columns=1 + kind.nearest.rows.shape[1])
+    return shown
