@@ -252,8 +252,8 @@ class Params(Section):
             needed = {"weights": self.evaluate.weights, "weights_sha256": self.evaluate.weights_sha256}
             if lacking := [f"evaluate.{key}" for key, value in needed.items() if value is None]:
                 raise ValueError(
-                    f"evaluate.features: {self.evaluate.features}: needs its weights (docs/evaluation.md says "
-                    f"which); give {' and '.join(lacking)}, or use extractor"
+                    f"evaluate.features: {self.evaluate.features}: needs its weights (docs/evaluation.md "
+                    f"says which); give {' and '.join(lacking)}, or use extractor"
                 )
         if self.sample.grid_size**2 > self.sample.count:
             raise ValueError(
