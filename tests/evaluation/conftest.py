@@ -33,7 +33,7 @@ def digits() -> Digits:
     images = torch.nn.functional.interpolate(small, 32, mode="bicubic").clamp(0, 255).round().to(torch.uint8)
     labels = torch.from_numpy(table.target[order]).long()
     parts = {"train": slice(0, 800), "held_out": slice(800, 1250), "fresh": slice(1250, 1700)}
-    settings = params.load(ROOT / "params.yaml").extractor.model_copy(update={"steps": 120})
+    settings = params.load(ROOT / "params.yaml").extractor.model_copy(update={"steps": 80})
     train = parts["train"]
     extractor = train_extractor(images[train], labels[train], 10, settings, "cpu", lambda *_: None)
     return Digits(

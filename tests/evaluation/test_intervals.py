@@ -41,7 +41,7 @@ def test_the_spread_of_a_difference_of_means(method) -> None:
 
 def test_the_interval_of_infinity_holds_it() -> None:
     true, held = 8 * 0.5**2, 0
-    for seed in range(20):
+    for seed in range(12):
         rng = torch.Generator().manual_seed(seed)
         a, b = torch.randn(200, 8, generator=rng), torch.randn(200, 8, generator=rng) + 0.5
         (sd,) = intervals.jackknife(
@@ -49,4 +49,4 @@ def test_the_interval_of_infinity_holds_it() -> None:
         )
         low, high = intervals.normal(metrics.frechet_infinity(a, b), sd)
         held += low <= true <= high
-    assert held >= 17
+    assert held >= 10
