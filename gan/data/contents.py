@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from gan.data.archives import members
 from gan.data.inventory import Contents, folder_members
-from gan.data.members import Member, Unreadable
+from gan.data.members import Beyond, Limits, Member, Unreadable
 from gan.data.names import is_clutter, printable
 from gan.data.sources import Kind
 
@@ -16,6 +16,8 @@ _LISTED = 100_000  # entries of an archive that are told apart when it changed; 
 _LICENCE = re.compile(r"(licen[sc]e|copying)([.-].*)?", re.IGNORECASE)
 _README = re.compile(r"readme([.-].*)?", re.IGNORECASE)
 _TEXT_BYTES = 100_000  # longest licence or readme that is read
+# Beyond these a look would take hours; they are wider than anyone's params, by which `prepare` judges.
+_SANE = Limits(max_files=100_000_000, max_file_bytes=_TEXT_BYTES, max_bytes=10**15, max_ratio=1000)
 _ID = r"[A-Za-z0-9][A-Za-z0-9.+-]*"
 _SPDX = re.compile(rf"SPDX-License-Identifier:[ \t]*({_ID}(?: (?:AND|OR|WITH) {_ID})*)")
 
@@ -23,6 +25,7 @@ _SPDX = re.compile(rf"SPDX-License-Identifier:[ \t]*({_ID}(?: (?:AND|OR|WITH) {_
 def look_into(files: Path, kind: Kind, paths: list[str]) -> Contents:
     """Look into the files ``paths`` of the folder ``files``. Each is read in passing, none is unpacked.
 
+    Of an archive that would unpack to a thousand times its bytes nothing is told: `prepare` refuses it.
     Raises UserError when an archive is damaged, unsafe or needs a password.
     """
     if kind not in ("archive", "folder"):
@@ -30,7 +33,10 @@ def look_into(files: Path, kind: Kind, paths: list[str]) -> Contents:
     if kind == "folder":
         return _look(folder_members(files, paths), {})
     archive = files / paths[0]
-    return _look(members(archive), _crcs(archive))
+    try:
+        return _look(members(archive, _SANE), _crcs(archive))
+    except Beyond:
+        return Contents()
 
 
 def _look(found: Iterable[Member], crcs: dict[str, str]) -> Contents:
@@ -58,7 +64,7 @@ def _licence(member: Member) -> str | None:
     if is_clutter(member.path) or not (licence or _README.fullmatch(name)):
         return None
     try:
-        text = member.content(_TEXT_BYTES).decode(errors="replace")
+        text = member.content(_SANE).decode(errors="replace")
     except Unreadable:
         text = ""
     if stated := _SPDX.search(text):

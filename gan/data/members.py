@@ -18,6 +18,10 @@ READ_ERRORS = (EOFError, OSError, RuntimeError, ValueError, *ARCHIVE_ERRORS)
 _HARMLESS = 16_000_000  # bytes
 
 
+class Beyond(UserError):
+    """A source has more than its limits allow."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a source may have at most: the params of these names in section `data`."""
@@ -28,25 +32,25 @@ class Limits:
     max_ratio: float
 
     def check_files(self, count: int) -> None:
-        """Raise UserError when so many files are too many."""
+        """Raise Beyond when so many files are too many."""
         if count > self.max_files:
-            raise UserError(
+            raise Beyond(
                 f"data.max_files: the source has more than {self.max_files} files; raise it if that is meant"
             )
 
     def check_bytes(self, name: str, count: int) -> None:
-        """Raise UserError when so many unpacked bytes are too many."""
+        """Raise Beyond when so many unpacked bytes are too many."""
         if count > self.max_bytes:
-            raise UserError(
+            raise Beyond(
                 f"data.max_bytes: {name} has more than {self.max_bytes} bytes unpacked; "
                 "raise it if that is meant"
             )
 
     def check_stream(self, name: str, packed: int, count: int) -> None:
-        """Raise UserError when an archive of ``packed`` bytes has unpacked to too many."""
+        """Raise Beyond when an archive of ``packed`` bytes has unpacked to too many."""
         self.check_bytes(name, count)
         if self.is_bomb(packed, count):
-            raise UserError(
+            raise Beyond(
                 f"data.max_ratio: {name} unpacks to more than {self.max_ratio:g} times its "
                 f"{packed} bytes; raise it if that is meant"
             )

@@ -1,6 +1,7 @@
 """Samples beside the training images that they are nearest to, as pictures and as a table."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,12 @@ def write_neighbours(
     samples: tuple[Images, torch.Tensor],
     train: tuple[Images, torch.Tensor],
     found: Mapping[str, Copies],
+    made_by: str,
 ) -> None:
     """Write nearest.png, neighbours.csv and, where samples are flagged, flagged.png into ``folder``.
 
     ``samples`` and ``train``: images uint8 (N, C, H, W), and the rows of them that were compared. ``found``
-    by features and by pixels.
+    by features and by pixels. ``made_by``: the SHA-256 of the samples' model, which the pictures name.
     """
     table = {"sample": samples[1].tolist()}
     for key, kind in found.items():
@@ -39,13 +41,14 @@ def write_neighbours(
     files.write_text(folder / "neighbours.csv", frame.to_csv(index=False, float_format="%.6g"))
     first = next(iter(found.values()))
     shown = _rows(samples, train, first, first.ratios.argsort(stable=True)[:ROWS])
-    images.write_png(folder / "nearest.png", images.grid(np.stack(shown), first.nearest.rows.shape[1] + 1))
+    columns = first.nearest.rows.shape[1] + 1
+    write = partial(images.write_png, made_by=made_by, composite=True)  # generated and real side by side
+    write(folder / "nearest.png", images.grid(np.stack(shown), columns))
     flagged: list[np.ndarray] = []
     for kind in found.values():
         flagged += _rows(samples, train, kind, kind.flagged.nonzero()[:, 0][:MOST])
     if flagged:
-        sheet = images.grid(np.stack(flagged), first.nearest.rows.shape[1] + 1)
-        images.write_png(folder / "flagged.png", sheet)
+        write(folder / "flagged.png", images.grid(np.stack(flagged), columns))
 
 
 def _rows(

@@ -83,7 +83,7 @@ def interpolations(
     Where there are classes, each row keeps to one.
     """
     start, end = _latents(generator, 2 * rows, seed, "interpolation").chunk(2)
-    path = _great_circle(start, end, torch.linspace(0, 1, columns))
+    path = great_circle(start, end, torch.linspace(0, 1, columns))
     labels = _labels(generator, rows, seed, "interpolation", only)
     kept = None if labels is None else labels.repeat_interleave(columns, 0)
     return join(path.flatten(0, 1), kept)
@@ -102,7 +102,7 @@ def round_trip(
     places = torch.arange(frames) * stops / frames
     legs = places.long()
     path = [
-        _great_circle(latents[leg], latents[(leg + 1) % stops], place[None])[:, 0]
+        great_circle(latents[leg], latents[(leg + 1) % stops], place[None])[:, 0]
         for leg, place in zip(legs.tolist(), places - legs, strict=True)
     ]
     if generator.class_counts is None:
@@ -112,13 +112,13 @@ def round_trip(
     return join(torch.cat(path), one_hot(turns, len(generator.class_counts)).repeat(frames, 1))
 
 
-def _great_circle(start: torch.Tensor, end: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    """Return points (N, places, D) between ``start`` and ``end`` (N, D), at ``places`` in [0, 1].
+def great_circle(start: torch.Tensor, end: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return points (N, P, D) between ``start`` and ``end`` (N, D), at ``places`` (P,) or (N, P) in [0, 1].
 
     On great circles, since N(0, 1) in many dimensions lives near a sphere (White 2016,
     arXiv:1609.04468).
     """
-    cosine = nn.functional.cosine_similarity(start, end)[:, None].clamp(-1, 1)
-    angle = cosine.acos().clamp(min=1e-4)
-    points = [(1 - t) * angle for t in places]
-    return torch.stack([(p.sin() * start + (angle - p).sin() * end) / angle.sin() for p in points], 1)
+    angle = nn.functional.cosine_similarity(start, end)[:, None].clamp(-1, 1).acos().clamp(min=1e-4)
+    left = (1 - places) * angle
+    weights = [(share.sin() / angle.sin())[..., None] for share in (left, angle - left)]
+    return weights[0] * start[:, None] + weights[1] * end[:, None]

@@ -1,9 +1,9 @@
 """How evenly images change along a path between two latents."""
 
 import torch
-import torch.nn.functional as F
 
 from gan import seeds
+from gan.evaluation.sampling import great_circle
 from gan.networks.build import draw_labels, draw_latents, join, one_hot
 from gan.networks.extractor import Extractor
 from gan.networks.files import Published
@@ -29,7 +29,7 @@ def path_lengths(
     labels = None
     if generator.class_counts is not None:
         labels = one_hot(draw_labels(generator.class_counts, count, rng), len(generator.class_counts))
-    inputs = [join(_between(start, end, t).float(), labels) for t in (where, where + STEP)]
+    inputs = [join(great_circle(start, end, t)[:, 0].float(), labels) for t in (where, where + STEP)]
     model = generator.model.to(device)
     found = []
     for parts in zip(*(both.split(BATCH) for both in inputs), strict=True):
@@ -49,9 +49,3 @@ def trimmed(lengths: torch.Tensor) -> tuple[float, float]:
     winsorised = ordered.clamp(kept[0], kept[-1])
     share = len(kept) / len(ordered)
     return float(kept.mean()), float(winsorised.std() / (share * len(ordered) ** 0.5))
-
-
-def _between(start: torch.Tensor, end: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """Return the points (N, d) a share ``t`` (N, 1) of the way along great circles (White 2016)."""
-    angle = F.cosine_similarity(start, end)[:, None].clamp(-1, 1).acos().clamp(min=1e-4)
-    return (((1 - t) * angle).sin() * start + (t * angle).sin() * end) / angle.sin()

@@ -24,6 +24,7 @@ from gan.params import Evaluate
 from gan.stage import run, say
 
 EXTRACTOR = Path("models/extractor.safetensors")
+GENERATOR = Path("models/generator.safetensors")
 TOLD = ("fd_semantic", "fd_texture", "precision", "recall", "label_divergence", "memorised")
 PATHS = 1000  # of which the smoothness is a mean, at most
 
@@ -118,7 +119,7 @@ def look_for_copies(found: Scores, sets: list[Set], n: int, evaluate: Evaluate) 
     with files.fresh_folder(Path("reports/neighbours")) as folder:
         if kinds:
             shown = [(part.arrays.images, part.rows) for part in (drawn, train)]
-            write_neighbours(folder, shown[0], shown[1], kinds)
+            write_neighbours(folder, shown[0], shown[1], kinds, files.sha256_file(GENERATOR))
 
 
 def by_class(
@@ -161,7 +162,7 @@ def linear_probe(found: Scores, sets: list[Set], classes: int, evaluate: Evaluat
 
 def walk(found: Scores, extractor: Extractor, held_out: Set, evaluate: Evaluate, device: str) -> None:
     """Add how smoothly images change between latents, always through our own extractor."""
-    generator = load_generator(Path("models/generator.safetensors"))
+    generator = load_generator(GENERATOR)
     seen = held_out.features if evaluate.features == "extractor" else None
     real = seen or extract(extractor, held_out.images, device, held_out.rows)
     scale = deviations(real.semantic)

@@ -1,8 +1,12 @@
 """The licence that a source states of itself."""
 
+import lzma
+import tarfile
+
 import pytest
 
 from gan.data.contents import look_into
+from gan.data.inventory import Contents
 from tests.data.images import archive, files, folder
 
 MIT = b"SPDX-License-Identifier: MIT OR Apache-2.0\nPermission is hereby granted"
@@ -31,3 +35,11 @@ def test_a_licence_is_quoted_by_name(tmp_path, kind, content, expected):
         archive(tmp_path / f"x.{kind}", content)
         found = look_into(tmp_path, "archive", [f"x.{kind}"])
     assert found.licence == expected
+
+
+def test_a_bomb_is_not_looked_into_to_its_end(tmp_path):
+    with lzma.open(tmp_path / "bomb.tar.xz", "wb") as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+        entry = tarfile.TarInfo("zeros.png")
+        entry.size = 100_000_000
+        tar.addfile(entry, open("/dev/zero", "rb"))  # noqa: SIM115
+    assert look_into(tmp_path, "archive", ["bomb.tar.xz"]) == Contents()
