@@ -1,15 +1,18 @@
 """Templates filled in, pictures as addresses: what every page needs."""
 
 import base64
+import io
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from PIL import Image
 
 TEMPLATES = Path(__file__).parent / "templates"
 TYPES = {".png": "image/png", ".webp": "image/webp"}
+LARGE, QUALITY = 200_000, 90  # bytes of a picture that is shown as a lossy WebP, and how lossy, of 100
 
 
 def render(template: str, figures: Mapping[str, Any]) -> str:
@@ -26,8 +29,23 @@ def render(template: str, figures: Mapping[str, Any]) -> str:
 
 
 def data_address(path: Path) -> str:
-    """Return a PNG or WebP file as a data: address, so that the page needs no other file."""
-    return f"data:{TYPES[path.suffix]};base64," + base64.b64encode(path.read_bytes()).decode()
+    """Return a PNG or WebP file as a data: address, so that the page needs no other file.
+
+    A large one is shown as a lossy WebP: noisy frames without loss take megabytes. The file stays as it is.
+    """
+    kind, content = TYPES[path.suffix], path.read_bytes()
+    if len(content) > LARGE:
+        kind, content = TYPES[".webp"], _smaller(content)
+    return f"data:{kind};base64," + base64.b64encode(content).decode()
+
+
+def _smaller(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(content)) as image:
+        image.load()  # until then an animation does not tell its timing
+        timing = {"duration": image.info.get("duration", 0), "loop": image.info.get("loop", 0)}
+        image.save(buffer, "WEBP", quality=QUALITY, method=4, save_all=True, **timing)
+    return buffer.getvalue()
 
 
 def picture(path: Path) -> dict[str, Any] | None:

@@ -102,7 +102,7 @@ def compare(found: Scores, sets: list[Set], n: int, evaluate: Evaluate) -> None:
 
 
 def look_for_copies(found: Scores, sets: list[Set], n: int, evaluate: Evaluate) -> None:
-    """Add what tells of copies, and write reports/neighbours/; without enough images it stays empty."""
+    """Add what tells of copies, and write reports/neighbours/; without enough images its table is empty."""
     held_out, train, drawn = sets
     kinds: dict[str, copies.Copies] = {}
     if min(len(part.rows) for part in sets) >= max(scores.CALIBRATES, evaluate.nearest_k + 2):
@@ -120,6 +120,8 @@ def look_for_copies(found: Scores, sets: list[Set], n: int, evaluate: Evaluate) 
         if kinds:
             shown = [(part.arrays.images, part.rows) for part in (drawn, train)]
             write_neighbours(folder, shown[0], shown[1], kinds, files.sha256_file(GENERATOR))
+        else:
+            files.write_text(folder / "neighbours.csv", "sample\n")
 
 
 def by_class(

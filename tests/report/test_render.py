@@ -1,12 +1,16 @@
 """The page: complete, escaped, the same for the same figures, and nothing from elsewhere."""
 
+import base64
+import io
 import re
+from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from gan import images
 from gan.report import metrics, plots, render
@@ -120,3 +124,18 @@ def test_plots_repeat_to_the_byte() -> None:
 )
 def test_bytes_in_words(count: int, words: str) -> None:
     assert render.size_words(count) == words
+
+
+def test_a_large_picture_is_shown_smaller_and_moves_as_it_did(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 3, 128, 128)).astype(np.uint8)
+    path = tmp_path / "a.webp"
+    path.write_bytes(images.animation_bytes(noise, made_by="0" * 64))
+    shown = render.picture(path)
+    assert shown is not None
+    content = base64.b64decode(shown["address"].partition(",")[2])
+    assert len(content) < path.stat().st_size / 2
+    with Image.open(path) as before, Image.open(io.BytesIO(content)) as after:
+        assert (after.n_frames, after.size) == (before.n_frames, before.size)
+        before.load(), after.load()
+        assert after.info["duration"] == before.info["duration"] > 0
+    assert render.picture(path) == shown
