@@ -11,13 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from flows import objects, places
 from flows.command_line import Parser, ending
 from flows.git import Git
 from flows.lineage import GRID, INCOMPARABLE, SCORER, Entry, Lineage, compare
 from flows.record import ABSENT
+from flows.templating import fill
 from gan.errors import UserError
 from gan.files import RUNS, sha256_file, write_bytes, write_text
 
@@ -178,14 +177,7 @@ def write_page(entries: Sequence[Entry], folder: Path) -> Path:
         "data": {"entries": compact, **shared},
         "incomparable": INCOMPARABLE,
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,  # what commits and files are called is anyone's text
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    write_text(folder / "index.html", environment.get_template("history.html.j2").render(figures))
+    write_text(folder / "index.html", fill("history.html.j2", figures))
     return folder / "index.html"
 
 

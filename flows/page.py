@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from flows import before, places, usage
 from flows.command_line import Parser, ending
 from flows.git import Git
 from flows.outcome import RESULTS
 from flows.record import LOCK, Record, few, read_record
+from flows.templating import fill
 from gan.errors import UserError
 from gan.files import RUNS, read_json, write_text
 from gan.machine import MACHINE
@@ -50,15 +49,8 @@ def write(folder: Path) -> Path | None:
     if not PLACE.search(page):
         return None
     names = NAMES.search(page)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,  # what commits and files are called is anyone's text
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     figures = collect(folder, json.loads(names[1]) if names else [])
-    part = environment.get_template("run.html.j2").render(figures)
+    part = fill("run.html.j2", figures)
     page = PLACE.sub(lambda _: part, page, count=1)
     page = page.replace('href="validation/', 'href="../reports/validation/')
     write_text(folder / COMPLETE, page)

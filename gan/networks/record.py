@@ -7,7 +7,7 @@ revision, by the file's hash.
 
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import gan
@@ -20,10 +20,12 @@ PACKAGES = ("numpy", "safetensors", "torch")
 def record(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the params of ``data`` that were used, the inventory's SHA-256, and package versions.
 
-    The source is named as the inventory names it, without what may be secret in an address. Raises
-    UserError where there is no inventory.
+    The source is named without what may be secret in an address, and without the folders of a path, which
+    say more of a machine than of the data. Raises UserError where there is no inventory.
     """
     source = files.read_json(INVENTORY)["source"]
+    if "://" not in source or source.lower().startswith("file:"):
+        source = PurePath(source).name
     return {
         "data": {"source": source, **data},
         "data_inventory_sha256": files.sha256_file(INVENTORY),
