@@ -36,6 +36,9 @@ def test_a_record_tells_data_and_versions_and_nothing_that_varies(
     assert record.record({"image_size": 32}) == found
     io.write_json(record.INVENTORY, {"source": "https://somewhere/photos.zip", "files": [1]})
     assert record.record({"image_size": 32})["data_inventory_sha256"] != found["data_inventory_sha256"]
+    for source in ("/data/of/somebody/photos.zip", "file:///data/photos.zip", "photos.zip"):
+        io.write_json(record.INVENTORY, {"source": source})
+        assert record.record({})["data"] == {"source": "photos.zip"}
 
 
 def test_one_key_of_metadata_and_the_same_bytes(tmp_path: Path) -> None:
