@@ -58,15 +58,15 @@ def _tell_repeats(good: pd.DataFrame, published: bool, tell: Tell) -> None:
     grouped = good[good["near_group"].notna()]
     if grouped.empty:
         return
-    equal = int(good["pixels_sha256"].duplicated().sum())
+    equal = int(grouped["pixels_sha256"].duplicated().sum())  # equal images have a group too
     tell(
         f"{len(grouped)} images repeat others, exactly or nearly, in "
         f"{grouped['near_group'].nunique()} groups (the column near_group); {equal} equal an earlier one"
     )
     if published:
-        train, test = (good[good["split"] == half] for half in ("train", "test"))
+        train, test = (grouped[grouped["split"] == half] for half in ("train", "test"))
         exact = test["pixels_sha256"].isin(train["pixels_sha256"])
-        near = test["near_group"].notna() & test["near_group"].isin(train["near_group"].dropna())
+        near = test["near_group"].isin(train["near_group"])
         if near.any():
             tell(
                 f"leaks of the source's halves: {exact.sum()} test images stand in train too, "

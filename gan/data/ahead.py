@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from tarfile import StreamError
 from typing import IO
 
 _BLOCK = 1 << 20  # bytes
@@ -19,24 +20,50 @@ class Ahead:
     def __init__(self, file: IO[bytes], check: Callable[[int], None]) -> None:
         self._file, self._check = file, check
         self._blocks: queue.Queue[bytes | Exception] = queue.Queue(_BLOCKS)
-        self._block, self._place = b"", 0
+        self._block, self._place, self._before = b"", 0, 0
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._fill, daemon=True)
         self._thread.start()
 
     def read(self, count: int) -> bytes:
-        """Return the next bytes, at most ``count``; none at the end."""
-        if self._place == len(self._block):
-            block = self._blocks.get()
-            if isinstance(block, Exception) or not block:
-                self._blocks.put(block)  # for whoever asks again: the thread is done
-                if isinstance(block, Exception):
-                    raise block
-                return b""
-            self._block, self._place = block, 0
-        part = self._block[self._place : self._place + count]
+        """Return the next ``count`` bytes; fewer only at the end."""
+        part = self._take(count)
+        if len(part) == count:
+            return part
+        parts = [part]
+        while (count := count - len(part)) > 0 and self._next():
+            part = self._take(count)
+            parts.append(part)
+        return b"".join(parts)
+
+    def tell(self) -> int:
+        """Return how many bytes have been read."""
+        return self._before + self._place
+
+    def seek(self, place: int) -> None:
+        """Go forward, at most to the end. Raises StreamError when that would be backward."""
+        left = place - self.tell()
+        if left < 0:
+            raise StreamError("a stream has no way back")
+        while left and (part := self.read(min(left, _BLOCK))):
+            left -= len(part)
+
+    def _take(self, count: int) -> bytes:
+        part = self._block[self._place : self._place + max(0, count)]
         self._place += len(part)
         return part
+
+    def _next(self) -> bool:
+        """Wait for the next block; say whether there is one."""
+        block = self._blocks.get()
+        if isinstance(block, Exception) or not block:
+            self._blocks.put(block)  # for whoever asks again: the thread is done
+            if isinstance(block, Exception):
+                raise block
+            return False
+        self._before += len(self._block)
+        self._block, self._place = block, 0
+        return True
 
     def close(self) -> None:
         """End the thread and close the file."""

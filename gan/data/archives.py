@@ -8,10 +8,11 @@ import re
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from gan.data.ahead import Ahead
 from gan.data.members import READ_ERRORS, Limits, Member, Readable, damaged
@@ -19,6 +20,12 @@ from gan.data.names import ARCHIVE_SUFFIXES, printable
 from gan.errors import UserError
 
 _LINK_BYTES = 4096  # longest target of a link that is read
+# What nearly every tar's header is: a file's, all numbers octal, no prefix; size and checksum are taken out.
+_OCTAL, _LONG = rb"[0-7]{6}[0-7 \0][ \0]", rb"[0-7]{11}[ \0]"
+_PLAIN = re.compile(
+    rb".{100}(?:%b){3}(%b)%b(%b)[0\0].{172}(?:%b|\0{8}){2}\0.{166}" % (_OCTAL, _LONG, _LONG, _OCTAL, _OCTAL),
+    re.DOTALL,
+)
 
 
 def members(path: Path, limits: Limits | None = None) -> Iterator[Member]:
@@ -71,7 +78,7 @@ def _tar_members(path: Path, head: bytes, limits: Limits | None) -> Iterator[Mem
 
     with closing(Ahead(_decompressed(path, head), check)) as file:
         with _whole(path, kind=f"not an archive that can be read ({' '.join(ARCHIVE_SUFFIXES)})"):
-            tar = tarfile.open(fileobj=cast(IO[bytes], file), mode="r|")  # noqa: SIM115 - nothing to close but `file`
+            tar = tarfile.TarFile(fileobj=cast(IO[bytes], file), tarinfo=_Header)
         while True:
             with _whole(path):
                 info = tar.next()
@@ -101,6 +108,27 @@ def _tar_member(path: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iter
         yield _link(path, name, posixpath.dirname(name) if info.issym() else "", info.linkname)
     elif info.isreg():
         yield Member(name, info.size, lambda: _opened(tar, info), stream=path.name)
+
+
+class _Header(tarfile.TarInfo):
+    """A tar's header; a plain file's is read in a fifth of the time, without owner, mode and time."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Return the header of a block of bytes. Raises HeaderError when it is none."""
+        plain = _PLAIN.fullmatch(buf)
+        if plain is None:
+            return super().frombuf(buf, encoding, errors)
+        name = bytes(buf[:100]).partition(b"\0")[0].decode(encoding, errors)
+        checksum = int(plain[2].rstrip(b" \0"), 8)
+        # The checksum counts its own eight bytes as spaces. Adler-32's lower half is one more than the
+        # sum of the bytes, modulo 65521: exactly that for 256 bytes.
+        total = sum((zlib.adler32(half) & 0xFFFF) - 1 for half in (buf[:256], buf[256:]))
+        if total - sum(plain[2]) + 8 * 32 != checksum or name.endswith("/"):
+            return super().frombuf(buf, encoding, errors)
+        header = cls(name)
+        header.size, header.chksum, header.type = int(plain[1][:11], 8), checksum, bytes(buf[156:157])
+        return header
 
 
 class _Entry:

@@ -1,9 +1,11 @@
+import io
 import tarfile
 import threading
 from dataclasses import replace
 
 import pytest
 
+from gan.data import archives
 from gan.data.archives import members
 from gan.data.members import Unreadable
 from gan.errors import UserError
@@ -175,3 +177,37 @@ def test_a_reader_that_stops_leaves_no_thread(tmp_path):
     assert set(threading.enumerate()) > before
     found.close()
     assert set(threading.enumerate()) <= before
+
+
+def _told(kind: type[tarfile.TarInfo], block: bytes) -> tuple[object, ...]:
+    try:
+        found = kind.frombuf(block, "utf-8", "surrogateescape")
+    except tarfile.HeaderError as error:
+        return type(error), str(error)
+    return found.name, found.size, found.type, found.chksum
+
+
+@pytest.mark.parametrize("name", ["a.png", "é" * 49 + ".p", "deep/" * 30 + "a.png", "folder/"])
+def test_a_header_says_what_tarfile_reads_whatever_byte_is_changed(name):
+    info = tarfile.TarInfo(name)
+    info.size = 1234
+    whole = info.tobuf(tarfile.USTAR_FORMAT)
+    assert _told(archives._Header, whole) == _told(tarfile.TarInfo, whole)
+    for place in range(512):
+        for value in (0, ord(" "), ord("/"), ord("7"), ord("8"), 0x80, 0xFF):
+            block = bytearray(whole)
+            block[place] = value
+            assert _told(archives._Header, bytes(block)) == _told(tarfile.TarInfo, bytes(block))
+            block[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(block))[0]
+            assert _told(archives._Header, bytes(block)) == _told(tarfile.TarInfo, bytes(block))
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_of_any_length_and_sizes_of_many_blocks(tmp_path, form):
+    content = {f"{'d/' * depth}é{depth}.png": encoded(picture(depth)) * 40 for depth in (0, 40, 90)}
+    with tarfile.open(tmp_path / "x.tar", "w", format=form) as tar:
+        for name, data in content.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    assert read(tmp_path / "x.tar") == content
