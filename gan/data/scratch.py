@@ -5,7 +5,9 @@ be a bus error), and a killed process leaves nothing behind.
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -16,13 +18,15 @@ from numpy.typing import NDArray
 from gan.files import naming
 
 BLOCK = 1024  # images handled at once
+WAITING = 32_000_000  # bytes that may wait for a slow disk
 
 
 class Scratch:
     """Images of one size, each of 1 or 3 channels."""
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self.file, self.size = file, size
+    def __init__(self, file: BinaryIO, size: int, writer: Executor) -> None:
+        self.file, self.size, self.writer = file, size, writer
+        self.waiting: deque[tuple[int, Future[int]]] = deque()  # bytes to be written
         self.channels = bytearray()
         self.thumbnails = bytearray()
 
@@ -31,13 +35,18 @@ class Scratch:
         return len(self.channels)
 
     def extend(self, channels: Iterable[int], pixels: bytes, thumbnails: bytes) -> None:
-        """Append images, each of 1 or 3 planes of size × size bytes; thumbnails stay in memory."""
+        """Append images, each of 1 or 3 planes of size × size bytes; thumbnails stay in memory.
+
+        Pixels are written by ``writer``; what it raises is raised here or by `blocks`.
+        """
         self.thumbnails += thumbnails
         self.channels.extend(channels)
-        self.file.write(pixels)
+        self.waiting.append((len(pixels), self.writer.submit(self.file.write, pixels)))
+        self._wait(WAITING)
 
     def blocks(self, channels: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (first image's number, uint8 (B, channels, S, S)); grey images get equal planes."""
+        self._wait(0)
         self.file.seek(0)
         for start in range(0, len(self), BLOCK):
             planes = self.channels[start : start + BLOCK]
@@ -49,6 +58,11 @@ class Scratch:
             else:  # plane numbers of each image: three in a row, or one three times
                 step = np.array(planes)[:, None] // 3 * np.arange(3)
                 yield start, flat[first[:, None] + step]
+
+    def _wait(self, most: int) -> None:
+        """Wait until at most so many bytes are to be written."""
+        while sum(count for count, _ in self.waiting) > most:
+            self.waiting.popleft()[1].result()
 
     def grey_checksums(self, channels: int) -> dict[int, str]:
         """Return the sha256 of each grey image spread over ``channels`` equal planes, by number."""
@@ -68,4 +82,8 @@ def open_scratch(folder: Path, size: int) -> Iterator[Scratch]:
         folder.mkdir(parents=True, exist_ok=True)
         with open(path, "w+b") as file:
             path.unlink()
-            yield Scratch(file, size)
+            writer = ThreadPoolExecutor(1)
+            try:
+                yield Scratch(file, size, writer)
+            finally:
+                writer.shutdown(cancel_futures=True)
