@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-CHUNK = 64  # images sent at once, as gan.data.items does
+CHUNK = 256  # images sent at once, as gan.data.items does
 AHEAD = 2  # chunks under way for each process
 
 

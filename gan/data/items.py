@@ -12,7 +12,8 @@ from gan.data.packed import cifar_items, digits_items, idx_items, svhn_items
 from gan.data.sources import CELEBA_FILES
 from gan.errors import UserError
 
-CHUNK_IMAGES = 64
+CHUNK_PIXELS = 1 << 18  # of a chunk's images when they are prepared, 16 images at least: 256 of 32×32
+_FEW = 64  # images that are decoded before workers would have started
 CHUNK_BYTES = 4_000_000  # of file contents, unless one file alone has more
 
 
@@ -35,14 +36,20 @@ def read_items(raw: Path, inventory: Inventory, limits: Limits) -> Iterator[Item
     return _file_items(folder, inventory, limits)
 
 
-def chunked(items: Iterable[Item]) -> Iterator[list[Item]]:
+def is_small(inventory: Inventory) -> bool:
+    """Say whether workers are not worth their start: few images, or arrays, which need no decoding."""
+    return inventory.kind != "celeba" and (inventory.images or 0) <= _FEW  # of arrays none are counted
+
+
+def chunked(items: Iterable[Item], image_size: int) -> Iterator[list[Item]]:
     """Group items into chunks that are worth sending to another process."""
+    most = max(16, CHUNK_PIXELS // image_size**2)
     chunk: list[Item] = []
     size = 0
     for item in items:
         chunk.append(item)
         size += len(item.content) if isinstance(item.content, bytes) else 0
-        if len(chunk) == CHUNK_IMAGES or size >= CHUNK_BYTES:
+        if len(chunk) == most or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
     if chunk:

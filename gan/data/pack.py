@@ -1,66 +1,53 @@
 """From data/raw to packed arrays and the manifest, in one pass and in bounded memory."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from gan.data.account import Tell, tell_account
 from gan.data.arrays import write_header
-from gan.data.decode import Shape
-from gan.data.inventory import Inventory, read_inventory
+from gan.data.chunk import Prepared
+from gan.data.decode import Item
+from gan.data.inventory import Inventory
 from gan.data.items import chunked, read_items
 from gan.data.layout import read_layout
 from gan.data.manifest import Rows, count_reasons, write_manifest
-from gan.data.members import Limits
 from gan.data.near import groups, near_pairs
-from gan.data.pixels import RESAMPLE
 from gan.data.scratch import Scratch, open_scratch
+from gan.data.settings import Settings
 from gan.data.splits import hold_out
 from gan.data.statistics import SIDE
-from gan.data.workers import prepare_all, worker_count
+from gan.data.workers import Pool, prepare_all
 from gan.errors import UserError
 from gan.files import atomic_writer
 
+Progress = Callable[[int, int | None], None]
 PREPARED = Path("data/prepared")
 HALVES = ("train", "test")
-_FEW = 64  # images that are decoded here before workers would have started
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The params that prepared images depend on."""
-
-    shape: Shape
-    limits: Limits
-    channels: Literal["auto", 1, 3]
-    test_fraction: float
-    seed: int
-    near_duplicates: int | None
-
-    def policy(self, channels: int) -> str:
-        """Return how images were brought to one shape, as it is recorded in the arrays' metadata."""
-        resize = {"fit": self.shape.fit, "resample": RESAMPLE.name.lower() + ", antialiased"}
-        return json.dumps({**resize, "channels": channels, "alpha": "on white"})
 
 
 def prepare(
-    settings: Settings, raw: Path, folder: Path, tell: Tell, progress: Callable[[int, int | None], None]
+    settings: Settings,
+    inventory: Inventory,
+    raw: Path,
+    folder: Path,
+    pool: Pool | None,
+    tell: Tell,
+    progress: Progress,
 ) -> None:
     """Write ``train.safetensors``, ``test.safetensors`` and ``manifest.parquet`` into ``folder``.
 
-    ``tell`` gets lines for the user, ``progress`` the images done and their number if known.
-    All three files are written before the first takes its place. Raises UserError when the
-    source is damaged or no image of it can be used.
+    ``pool`` decodes, or without one this process. ``tell`` gets lines for the user, ``progress`` the
+    images done and their number if known. All three files are written before the first takes its
+    place. Raises UserError when the source is damaged or no image of it can be used.
     """
-    inventory = read_inventory(raw)
     with open_scratch(folder, settings.shape.size) as scratch:
-        frame = _decode(settings, raw, inventory, scratch, progress)
+        items = read_items(raw, inventory, settings.limits)
+        results = prepare_all(chunked(items, settings.shape.size), settings.shape, pool)
+        frame = _gathered(results, scratch, lambda done: progress(done, inventory.images))
         good = frame["status"] == "ok"
         if not good.any():
             reasons = ", ".join(f"{count} {reason}" for reason, count in count_reasons(frame).items())
@@ -81,19 +68,15 @@ def prepare(
     tell_account(frame, (channels, settings.shape.size, settings.shape.size), published, tell)
 
 
-def _decode(
-    settings: Settings,
-    raw: Path,
-    inventory: Inventory,
+def _gathered(
+    results: Generator[tuple[list[Item], Prepared], None, None],
     scratch: Scratch,
-    progress: Callable[[int, int | None], None],
+    progress: Callable[[int], None],
 ) -> pd.DataFrame:
-    """Decode all images into ``scratch``; return the manifest, splits and labels as the files say."""
-    few = inventory.kind != "celeba" and (inventory.images or 0) <= _FEW  # packed arrays count none
-    items = read_items(raw, inventory, settings.limits)
+    """Put the pixels into ``scratch``; return the manifest, splits and labels as the files say."""
     rows = Rows()
     done = 0
-    with closing(prepare_all(chunked(items), settings.shape, 0 if few else worker_count())) as results:
+    with closing(results):
         for chunk, prepared in results:
             reasons = [
                 item.refused or found for item, found in zip(chunk, prepared.columns["reason"], strict=True)
@@ -102,7 +85,7 @@ def _decode(
             rows.extend({**prepared.columns, **given, "reason": reasons})
             scratch.extend(filter(None, prepared.channels), prepared.pixels, prepared.thumbnails)
             done += len(chunk)
-            progress(done, inventory.images)
+            progress(done)
     return rows.frame()
 
 
@@ -174,5 +157,6 @@ def _write(
             write_header(file, shape, None if labels is None else labels[chosen], classes, policy)
         for start, block in scratch.blocks(channels):
             for half, file in files.items():
-                file.write(block[halves[start : start + len(block)] == half].tobytes())
+                chosen = halves[start : start + len(block)] == half
+                file.write((block if chosen.all() else block[chosen]).data)
         write_manifest(frame, manifest)

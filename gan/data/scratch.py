@@ -55,6 +55,8 @@ class Scratch:
             first = np.cumsum([0, *planes[:-1]])
             if channels == 1:
                 yield start, flat[:, None]
+            elif min(planes) == channels:
+                yield start, flat.reshape(-1, channels, self.size, self.size)
             else:  # plane numbers of each image: three in a row, or one three times
                 step = np.array(planes)[:, None] // 3 * np.arange(3)
                 yield start, flat[first[:, None] + step]

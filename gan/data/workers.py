@@ -9,9 +9,9 @@ import os
 import queue
 import signal
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
@@ -25,27 +25,35 @@ MOST_WORKERS = 8  # each may hold one image of data.max_pixels, some 12 bytes a 
 _Link: TypeAlias = "Connection[Any, Any]"  # generic to the type checker only
 
 
+@contextmanager
+def started(shape: Shape, workers: int) -> Iterator["Pool | None"]:
+    """Start worker processes, which are ended with the block; None where there are to be none.
+
+    They take a while to be ready, so begin early.
+    """
+    with ExitStack() as stack:
+        yield Pool(shape, workers, stack) if workers else None
+
+
 def prepare_all(
-    chunks: Iterable[list[Item]], shape: Shape, workers: int
+    chunks: Iterable[list[Item]], shape: Shape, pool: "Pool | None"
 ) -> Generator[tuple[list[Item], Prepared], None, None]:
-    """Yield each chunk with its results, in order; ``workers`` 0 does all of it in this process.
+    """Yield each chunk with its results, in order; without a pool this process does all of it.
 
     Raises UserError when a worker is killed, usually for memory.
     """
-    if workers == 0:
+    if pool is None:
         for chunk in chunks:
             yield chunk, prepare_chunk([item.content for item in chunk], shape)
         return
-    with ExitStack() as stack:
-        pool = _Pool(shape, workers, stack)
-        under_way: deque[tuple[list[Item], Future[Prepared]]] = deque()
-        for chunk in chunks:
-            under_way.append((chunk, pool.submit(chunk)))
-            if len(under_way) > 2 * workers:
-                done, future = under_way.popleft()
-                yield done, future.result()
-        for done, future in under_way:
+    under_way: deque[tuple[list[Item], Future[Prepared]]] = deque()
+    for chunk in chunks:
+        under_way.append((chunk, pool.submit(chunk)))
+        if len(under_way) > 2 * pool.workers:
+            done, future = under_way.popleft()
             yield done, future.result()
+    for done, future in under_way:
+        yield done, future.result()
 
 
 def worker_count() -> int:
@@ -53,10 +61,11 @@ def worker_count() -> int:
     return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0))))
 
 
-class _Pool:
+class Pool:
     """Worker processes, each waited for by a thread of this process; ``stack`` ends them."""
 
     def __init__(self, shape: Shape, workers: int, stack: ExitStack) -> None:
+        self.workers = workers
         self.idle: queue.SimpleQueue[_Link] = queue.SimpleQueue()
         context = multiprocessing.get_context("spawn")
         processes = []

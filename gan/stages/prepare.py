@@ -9,9 +9,11 @@ def main() -> None:
     """Read data/raw, write data/prepared."""
     # Each worker process imports this file, and needs nothing of these.
     from gan.data.decode import Shape
-    from gan.data.inventory import RAW
+    from gan.data.inventory import RAW, read_inventory
+    from gan.data.items import is_small
     from gan.data.members import Limits
-    from gan.data.pack import PREPARED, Settings, prepare
+    from gan.data.settings import Settings
+    from gan.data.workers import started, worker_count
     from gan.params import load
 
     params = load()
@@ -39,7 +41,11 @@ def main() -> None:
         seed=params.data.seed,
         near_duplicates=params.data.near_duplicates,
     )
-    prepare(settings, RAW, PREPARED, partial(say, "prepare"), progress)
+    inventory = read_inventory(RAW)
+    with started(settings.shape, 0 if is_small(inventory) else worker_count()) as pool:
+        from gan.data.pack import PREPARED, prepare  # pandas: meanwhile the workers start
+
+        prepare(settings, inventory, RAW, PREPARED, pool, partial(say, "prepare"), progress)
 
 
 if __name__ == "__main__":
