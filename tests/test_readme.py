@@ -17,8 +17,14 @@ def test_it_is_short() -> None:
 
 def test_its_table_is_the_committed_run() -> None:
     metrics = read_json(ROOT / "reports" / "metrics.json")
-    rows = {f"| {row['name']} | {row['value']} | {row['floor']} |" for row in metric_rows(metrics)}
-    shown = re.search(r"\| n = (\d+) \| samples \| real \|\n\|---\|---\|---\|\n((?:\|.*\n)+)", TEXT)
+    rows = {
+        f"| {row['name']} | {row['figure']} | {row['interval']} | {row['floor']} |"
+        for row in metric_rows(metrics)
+    }
+    head = re.escape("| samples | 95 % interval | real |\n|---|---|---|---|\n")
+    shown = re.search(rf"\| n = (\d+) {head}((?:\|.*\n)+)", TEXT)
+        r"\| n = (\d+) \| samples \| 95 % interval \| real \|\n\|---\|---\|---\|---\|\n((?:\|.*\n)+)", TEXT
+    )
     assert shown is not None
     assert int(shown[1]) == metrics["n"]
     table = shown[2].splitlines()
@@ -35,4 +41,5 @@ def test_the_targets_recipes_and_modules_it_names_exist() -> None:
     for recipe in (ROOT / "recipes").glob("*.yaml"):
         assert f"`{recipe.stem}`" in TEXT
     for module in re.findall(r"python -m ([\w.]+)", TEXT):
-        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+        place = ROOT / module.replace(".", "/")
+        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module

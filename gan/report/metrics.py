@@ -138,12 +138,6 @@ def interval(metrics: Mapping[str, Any], key: str) -> tuple[float, float] | None
     return value - Z * deviation, value + Z * deviation
 
 
-def spread(metrics: Mapping[str, Any], key: str) -> str:
-    """Return `` ± `` and the half of a 95 % interval, where the metric's standard deviation is known."""
-    deviation = known(metrics, f"{key}_sd")
-    return "" if deviation is None else f" ± {Z * deviation:.2g}"
-
-
 def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return a row for each metric there is, grouped: figures as text, and where a picture has them."""
     rows = []
@@ -162,7 +156,6 @@ def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "better": metric.better,
                 "meaning": metric.meaning,
                 "figure": number(value),
-                "value": number(value) + spread(metrics, metric.key),
                 "interval": "" if between is None else f"{number(between[0])} to {number(between[1])}",
                 "floor": "" if floor is None else number(floor),
                 "n": "" if n is None else f"{n:,.0f}",
