@@ -1,6 +1,7 @@
 """A throwaway project with a model to promote: our params.yaml, small stages, a comparison of its own."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,12 @@ class Model(Experiment):
 
     def stages(self) -> list[psutil.Process]:
         """The processes of stages that are at work here or in a worktree."""
-        return [process for process in self.below() if "modelwork.py" in process.cmdline()]
+        found = []
+        for process in self.below():
+            with suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+                if "modelwork.py" in process.cmdline():
+                    found.append(process)
+        return found
 
 
 def make_model(folder: Path) -> Model:
