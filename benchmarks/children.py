@@ -23,7 +23,7 @@ class _Child:
 
     def __init__(self, name: str, command: list[str], threads: int, log: Path, **options: Any) -> None:
         self.name, self.log = name, log
-        own = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
+        variables = {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
         try:
             with log.open("wb") as stderr:
                 # A group, so that loader workers are stopped too; of this session, since the kernel
@@ -32,7 +32,7 @@ class _Child:
                     command,
                     stdout=subprocess.PIPE,
                     stderr=stderr,
-                    env={**os.environ, **own},
+                    env={**os.environ, **variables},
                     process_group=0,
                     **options,
                 )
@@ -57,8 +57,10 @@ class _Child:
         """Return the error of a child that ended too early."""
         status = self.process.wait()
         lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
-        said = [line.strip() for line in lines if line.strip()]
-        return UserError(f"{self.name} ended with exit status {status}: {said[-1] if said else 'no message'}")
+        messages = [line.strip() for line in lines if line.strip()]
+        return UserError(
+            f"{self.name} ended with exit status {status}: {messages[-1] if messages else 'no message'}"
+        )
 
 
 class Worker(_Child):

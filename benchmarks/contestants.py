@@ -19,6 +19,7 @@ from benchmarks.plain import PLAIN
 from benchmarks.textbook import Textbook
 from gan import devices
 from gan.params import Network, Train, load
+from gan.params.fields import value_at
 from gan.training.feed import Data
 from gan.training.loop import Loop
 from gan.training.step import Trainer
@@ -52,11 +53,16 @@ class Job:
 def settings(job: Job) -> tuple[Network, Train]:
     """Return the sections that ``job`` is trained by."""
     params = load(ROOT / "params.yaml")
-    words = {"auto": "auto", "true": True, "false": False}
-    own = {"batch_size": job.batch, "threads": job.threads, "device": job.device, "precision": job.precision}
-    own |= {"compile": words[job.compile], "cuda_graphs": words[job.cuda_graphs]}
+    switches = {"auto": "auto", "true": True, "false": False}
+    shared = {
+        "batch_size": job.batch,
+        "threads": job.threads,
+        "device": job.device,
+        "precision": job.precision,
+    }
+    shared |= {"compile": switches[job.compile], "cuda_graphs": switches[job.cuda_graphs]}
     network = params.network.model_dump() | PLAIN["network"] | {"base_channels": job.base_channels}
-    train = params.train.model_dump() | PLAIN["train"] | LONG | own
+    train = params.train.model_dump() | PLAIN["train"] | LONG | shared
     return Network.model_validate(network), Train.model_validate(train)
 
 
@@ -71,7 +77,7 @@ class Engine:
     """The project's training loop."""
 
     def __init__(self, job: Job) -> None:
-        self.device = devices.prepare(job.device, job.threads)
+        self.device = devices.prepare(job.device, job.threads, job.precision)
         network, train = settings(job)
         self.loop = Loop(
             network,
@@ -90,9 +96,9 @@ class Engine:
         forwards = trainer.forward_g, trainer.forward_d
         trainer.forward_g, trainer.forward_d = trainer.generator, trainer.discriminator
         images, labels = self.loop.feed.batch(0)
-        found = count_flops(lambda: trainer.step(images, labels, False))
+        count = count_flops(lambda: trainer.step(images, labels, False))
         trainer.forward_g, trainer.forward_d = forwards
-        return found
+        return count
 
     def chunk(self, warmup: int, steps: int) -> list[float]:
         """See ``measure``."""
@@ -173,9 +179,9 @@ def _without_freezing(trainer: Trainer) -> None:
 
 
 def _without_fused_adam(trainer: Trainer) -> None:
-    betas = (trainer.train.beta1, trainer.train.beta2)
+    rate, betas = trainer.learning_rate(0), (trainer.train.beta1, value_at(trainer.train.beta2, 0))
     trainer.optimiser_g, trainer.optimiser_d = (
-        torch.optim.Adam(model.parameters(), trainer.train.learning_rate, betas)
+        torch.optim.Adam(model.parameters(), rate, betas)
         for model in (trainer.generator, trainer.discriminator)
     )
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-CHUNK = 256  # images sent at once, as gan.data.items does
+CHUNK = 256  # images sent at once, as gan.prepare.image_stream does
 AHEAD = 2  # chunks under way for each process
 
 
@@ -96,10 +96,10 @@ def main() -> None:
         print(bare(path, arguments.bare))
         return
     from benchmarks.machine import describe
-    from gan.data.workers import worker_count
+    from gan.prepare.decoding.workers import worker_count
 
     workers = worker_count()
-    found: dict[str, list[tuple[float, float]]] = {"bare": [], "prepare": []}
+    durations: dict[str, list[tuple[float, float]]] = {"bare": [], "prepare": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         text = (ROOT / "recipes" / "cifar10.yaml").read_text(encoding="utf-8")
@@ -115,15 +115,17 @@ def main() -> None:
         }
         for _ in range(arguments.rounds):
             for what, command in commands.items():
-                found[what].append(timed(command, folder))
+                durations[what].append(timed(command, folder))
             shutil.rmtree(folder / "data" / "prepared")
     cores = len(os.sched_getaffinity(0))
     print(f"{workers} decoding processes, {cores} cores, {describe('cpu')}, {path.name}")
-    for what, runs in found.items():
+    for what, runs in durations.items():
         seconds, spent = (statistics.median(column) for column in zip(*runs, strict=True))
         print(f"{what:<8} {seconds:6.2f} s  {spent:6.2f} CPU-s  (medians, n = {arguments.rounds})")
-    for place, unit in enumerate(("time", "processor time")):
-        ratios = [theirs[place] / ours[place] for ours, theirs in zip(*found.values(), strict=True)]
+    for unit_index, unit in enumerate(("time", "processor time")):
+        ratios = [
+            theirs[unit_index] / ours[unit_index] for ours, theirs in zip(*durations.values(), strict=True)
+        ]
         print(f"ratio of {unit}: {statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
 
 

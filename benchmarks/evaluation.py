@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from benchmarks.options import count
 from gan import params as parameters
 from gan.data.arrays import write_header
+from gan.extractor.classifier import Extractor
 from gan.networks import build
-from gan.networks.extractor import Extractor
-from gan.networks.files import save
+from gan.networks.model_file import save
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES = tuple("0123456789")
@@ -34,8 +34,8 @@ def images(number: int, size: int, seed: int) -> tuple[torch.Tensor, torch.Tenso
     labels = torch.randint(len(CLASSES), (number,), generator=rng)
     colours = torch.rand(len(CLASSES), 3, 1, 1, generator=torch.Generator().manual_seed(0))
     coarse = torch.rand(number, 3, 5, 5, generator=rng) + colours[labels]
-    parts = (F.interpolate(part, size, mode="bicubic").clamp(0, 2) * 127 for part in coarse.split(1000))
-    return torch.cat([part.to(torch.uint8) for part in parts]), labels
+    batches = (F.interpolate(batch, size, mode="bicubic").clamp(0, 2) * 127 for batch in coarse.split(1000))
+    return torch.cat([batch.to(torch.uint8) for batch in batches]), labels
 
 
 def build_folder(folder: Path, number: int, size: int, base_channels: int, threads: int) -> None:
@@ -50,7 +50,7 @@ def build_folder(folder: Path, number: int, size: int, base_channels: int, threa
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels, labels = images(number, size, seed)
         with open(path, "wb") as file:
-            write_header(file, tuple(pixels.shape), labels.numpy(), CLASSES)
+            write_header(file, (number, 3, size, size), labels.numpy(), CLASSES)
             file.write(pixels.numpy().tobytes())
     counts = [number // len(CLASSES)] * len(CLASSES)
     config = {"network": network.model_dump(), "image_size": size, "channels": 3, "class_counts": counts}
@@ -62,8 +62,8 @@ def build_folder(folder: Path, number: int, size: int, base_channels: int, threa
     if network.spectral_norm:
         build.normalise_spectrally(discriminator, 0)
     save(folder / "models/generator.safetensors", generator.state_dict(), config)
-    own = {f"discriminator.{name}": tensor for name, tensor in discriminator.state_dict().items()}
-    save(folder / "models/final.safetensors", own, config)
+    weights = {f"discriminator.{name}": tensor for name, tensor in discriminator.state_dict().items()}
+    save(folder / "models/final.safetensors", weights, config)
     torch.manual_seed(0)
     extractor = Extractor(3, len(CLASSES), 127.0, 60.0)
     about = {"task": "labels", "classes": list(CLASSES), "channels": 3}
@@ -86,7 +86,7 @@ def main() -> None:
         command = [sys.executable, "-m", "gan.stages.evaluate"]
         subprocess.run(command, cwd=folder, env=environment, check=True)
         seconds, used = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-        figures = json.loads((folder / "reports/metrics.json").read_text())
+        figures = json.loads((folder / "reports/evaluation.json").read_text())
         print(
             f"{arguments.images} images of {arguments.size}x{arguments.size} a set (n {figures['n']}): "
             f"{seconds:.1f} s, {used.ru_utime + used.ru_stime:.1f} CPU-s, peak {used.ru_maxrss / 1e6:.2f} GB"

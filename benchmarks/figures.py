@@ -34,7 +34,7 @@ def summarise(rounds: pd.DataFrame, flops: Mapping[str, float]) -> pd.DataFrame:
         rounds.pivot(index="round", columns="name", values=column)
         for column in ("images_per_second", "seconds_per_step", "peak_flops")
     )
-    found = []
+    summaries = []
     for name in rounds["name"].drop_duplicates():
         rate = flops[name] / seconds[name]
         line = {
@@ -55,8 +55,8 @@ def summarise(rounds: pd.DataFrame, flops: Mapping[str, float]) -> pd.DataFrame:
                 f"x {other} min": ratio.min(),
                 f"x {other} max": ratio.max(),
             }
-        found.append(line)
-    return pd.DataFrame(found)
+        summaries.append(line)
+    return pd.DataFrame(summaries)
 
 
 def table(summary: pd.DataFrame, bases: Sequence[str]) -> str:
@@ -75,9 +75,9 @@ def _cells(line: "pd.Series[Any]", bases: Sequence[str]) -> list[str]:
         f"{line['ms_per_step']:.2f}",
     ]
     for base in bases:
-        own = base == line["name"]
-        ratio, low, high = (1, 1, 1) if own else (line[f"x {base}{end}"] for end in ("", " min", " max"))
-        cells.append("1" if own else f"{ratio:.2f} ({low:.2f}-{high:.2f})")
+        is_base = base == line["name"]
+        ratio, low, high = (1, 1, 1) if is_base else (line[f"x {base}{end}"] for end in ("", " min", " max"))
+        cells.append("1" if is_base else f"{ratio:.2f} ({low:.2f}-{high:.2f})")
     return [*cells, f"{line['gflops']:.1f}", f"{100 * line['share_of_peak']:.1f}"]
 
 
@@ -106,8 +106,8 @@ def chart(summary: pd.DataFrame, path: Path, title: str) -> bool:
         speed = summary["images_per_second"]
         ranges = [speed - summary["images_per_second_min"], summary["images_per_second_max"] - speed]
         axes.barh(summary["name"], speed, xerr=ranges, color="#3b82f6", ecolor="#888888", capsize=3)
-        for place, value in enumerate(speed):
-            axes.text(0, place, f" {value:.0f}", va="center", color="white")
+        for index, value in enumerate(speed):
+            axes.text(0, index, f" {value:.0f}", va="center", color="white")
         axes.invert_yaxis()
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlabel("images/s: median over the rounds, and range")

@@ -58,7 +58,7 @@ def copy_rate(device: str) -> float:
 
 def _seconds(work: Callable[[], object], device: str) -> float:
     """Return the least seconds of one ``work`` among a few tries."""
-    found = []
+    durations = []
     work()
     for _ in range(TRIES):
         synchronise(device)
@@ -66,5 +66,5 @@ def _seconds(work: Callable[[], object], device: str) -> float:
         for _ in range(RUNS[device]):
             work()
         synchronise(device)
-        found.append((time.perf_counter() - started) / RUNS[device])
-    return min(found)
+        durations.append((time.perf_counter() - started) / RUNS[device])
+    return min(durations)

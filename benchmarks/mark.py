@@ -19,8 +19,8 @@ from benchmarks.attacks import ATTACKS, BEYOND
 from gan import seeds
 from gan.data.arrays import read_arrays
 from gan.errors import UserError
-from gan.evaluation import metrics
-from gan.evaluation.features import extract, load_extractor
+from gan.evaluation import feature_metrics
+from gan.evaluation.feature_extraction import extract, load_extractor
 from gan.provenance import mark as inside
 from gan.provenance.mark import KEY_BYTES, STRENGTH, Mark, detect
 
@@ -47,9 +47,9 @@ def sets(images: np.ndarray, size: int, count: int, purpose: str) -> Iterator[np
         yield images[np.sort(rng_of(purpose, i).choice(len(images), size, replace=False))]
 
 
-def share(found: list[float] | np.ndarray, limit: float) -> str:
+def share(p_values: list[float] | np.ndarray, limit: float) -> str:
     """Return the share of p-values at most ``limit``."""
-    return f"{np.mean(np.array(found) <= limit):.4g}"
+    return f"{np.mean(np.array(p_values) <= limit):.4g}"
 
 
 def table(*columns: str) -> None:
@@ -73,20 +73,23 @@ def false_alarms(kinds: dict[str, np.ndarray], keys: int, count: int) -> None:
     marks = [key_of("unmarked", i) for i in range(keys)]
     for name, images in kinds.items():
         for size, many in ((1, 5 * count), (BATCH, count)):
-            found = np.array(
-                [[seen.p_value for seen in detect(marks, part)] for part in sets(images, size, many, "null")]
+            p_values = np.array(
+                [
+                    [seen.p_value for seen in detect(marks, batch)]
+                    for batch in sets(images, size, many, "null")
+                ]
             )
-            shares = [share(found, limit) for limit in (0.01, 0.001)]
-            worst = [f"{(found <= limit).mean(0).max():.4g}" for limit in (0.01, 0.001)]
-            row(name, size, f"{many} × {keys}", *shares, f"{found.min():.2g}", *worst)
+            shares = [share(p_values, limit) for limit in (0.01, 0.001)]
+            worst = [f"{(p_values <= limit).mean(0).max():.4g}" for limit in (0.01, 0.001)]
+            row(name, size, f"{many} × {keys}", *shares, f"{p_values.min():.2g}", *worst)
 
 
 def survival(samples: np.ndarray, count: int) -> None:
     """Print the detection rates after each attack, per image and per set."""
     table("attack", "found, per image", "n", f"found, per {BATCH}", "n", "median p-value of a set")
     marked = [
-        (key_of("survival", i), key_of("survival", i).embed(part))
-        for i, part in enumerate(sets(samples, BATCH, count, "survival"))
+        (key_of("survival", i), key_of("survival", i).embed(batch))
+        for i, batch in enumerate(sets(samples, BATCH, count, "survival"))
     ]
     for name, attack in (ATTACKS | BEYOND).items():
         single, together = [], []
@@ -102,14 +105,14 @@ def mixtures(samples: np.ndarray, real: np.ndarray, count: int) -> None:
     """Print detection rates of sets in which only some images are marked."""
     table(f"marked of {BATCH}", *(f"found, {name}" for name in FOR_COST), "n")
     for marked in (1, 2, 5, 10, 25):
-        found: dict[str, list[float]] = {name: [] for name in FOR_COST}
-        for i, part in enumerate(sets(samples, BATCH, count, "mixture")):
+        p_values: dict[str, list[float]] = {name: [] for name in FOR_COST}
+        for i, batch in enumerate(sets(samples, BATCH, count, "mixture")):
             mark = key_of("mixture", i)
-            mixed = [*mark.embed(part[:marked]), *next(sets(real, BATCH - marked, 1, f"rest {i}"))]
-            for name, kept in found.items():
+            mixed = [*mark.embed(batch[:marked]), *next(sets(real, BATCH - marked, 1, f"rest {i}"))]
+            for name, values in p_values.items():
                 attacked = [ATTACKS[name](image, rng_of(name, i)) for image in mixed]
-                kept.append(mark.detect(attacked).p_value)
-        row(marked, *(share(kept, ALPHA) for kept in found.values()), count)
+                values.append(mark.detect(attacked).p_value)
+        row(marked, *(share(values, ALPHA) for values in p_values.values()), count)
 
 
 def cost(samples: np.ndarray, real: np.ndarray, extractor: Path) -> None:
@@ -127,7 +130,7 @@ def cost(samples: np.ndarray, real: np.ndarray, extractor: Path) -> None:
     held_out = extract(model, torch.from_numpy(real), "cpu")
     for strength in (0.0, *STRENGTHS):
         keys = [key_of("cost", i) for i in range(2 if strength else 1)]
-        found: list[list[float]] = []
+        durations: list[list[float]] = []
         for mark in keys:
             marked = mark.embed(samples, strength) if strength else samples
             features = extract(model, torch.from_numpy(marked), "cpu")
@@ -136,8 +139,8 @@ def cost(samples: np.ndarray, real: np.ndarray, extractor: Path) -> None:
             ]
             singles = [[detected(mark, attack, image) for image in marked[:200]] for attack in FOR_COST]
             rates = [float(np.mean(single)) for single in singles]
-            found.append([psnr(samples, marked), *distances, *rates])
-        noise, semantic, texture, single, coded = np.mean(found, 0)
+            durations.append([psnr(samples, marked), *distances, *rates])
+        noise, semantic, texture, single, coded = np.mean(durations, 0)
         named = f"{strength:g}{' (default)' if strength == STRENGTH else ''}" if strength else "no mark"
         row(named, f"{noise:.1f}", f"{semantic:.3f}", f"{texture:.3f}", f"{single:.2f}", f"{coded:.2f}")
 
@@ -149,7 +152,7 @@ def detected(mark: Mark, attack: str, image: np.ndarray) -> bool:
 
 def distance(real: torch.Tensor, fake: torch.Tensor) -> float:
     """Return the Fréchet distance as `evaluate` takes it, in units of the real images' spread."""
-    return metrics.frechet_distance(*metrics.standardise(real, fake))
+    return feature_metrics.frechet_distance(*feature_metrics.standardise(real, fake))
 
 
 def psnr(images: np.ndarray, marked: np.ndarray) -> float:
@@ -166,17 +169,17 @@ def adversary(samples: np.ndarray, real: np.ndarray, count: int) -> None:
         removed: list[list[float]] = []
         forged: list[list[float]] = []
         for i in range(count):
-            mark, own = key_of("adversary", i), samples[rng_of("adversary", i).permutation(len(samples))]
-            pattern = guess(mark.embed(own[BATCH : BATCH + seen]))
+            mark, shuffled = key_of("adversary", i), samples[rng_of("adversary", i).permutation(len(samples))]
+            pattern = guess(mark.embed(shuffled[BATCH : BATCH + seen]))
             forgery = next(sets(real, BATCH, 1, f"forged {i}"))
-            for kept, images, sign in ((removed, mark.embed(own[:BATCH]), -1), (forged, forgery, 1)):
+            for results, images, sign in ((removed, mark.embed(shuffled[:BATCH]), -1), (forged, forgery, 1)):
                 changed = np.clip(np.rint(images + sign * 1.4 * STRENGTH * pattern), 0, 255).astype(np.uint8)
-                kept.append(
+                results.append(
                     [*(mark.detect([image]).p_value for image in changed), mark.detect(changed).p_value]
                 )
         shares = [
-            f"{(np.array(kept)[:, :-1] <= ALPHA).mean():.4g}, {(np.array(kept)[:, -1] <= ALPHA).mean():.4g}"
-            for kept in (removed, forged)
+            f"{(np.array(tried)[:, :-1] <= ALPHA).mean():.4g}, {(np.array(tried)[:, -1] <= ALPHA).mean():.4g}"
+            for tried in (removed, forged)
         ]
         row(seen, *shares, count)
 
@@ -184,9 +187,9 @@ def adversary(samples: np.ndarray, real: np.ndarray, count: int) -> None:
 def guess(marked: np.ndarray) -> np.ndarray:
     """Return the mark's pattern (H, W), spread 1, as well as marked images betray it to who has no key."""
     side = marked.shape[-1]
-    found = inside._directions(marked, side, inside.WHOLE)[:, 0].sum(0)
+    directions = inside._directions(marked, side, inside.WHOLE)[:, 0].sum(0)
     waves = np.zeros(inside._band(side).shape)
-    waves[inside._band(side)] = found / inside._radii(side)[inside._band(side)]
+    waves[inside._band(side)] = directions / inside._radii(side)[inside._band(side)]
     cosines = inside._waves(side, side, (0, 0))
     pattern = cosines @ waves @ cosines[:, ::2].T
     return np.asarray(pattern / pattern.std())

@@ -1,4 +1,4 @@
-"""Command-line options that both benchmarks share."""
+"""Command-line options that benchmarks share."""
 
 import argparse
 from typing import NoReturn
@@ -7,10 +7,10 @@ from gan.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that tells a wrong option as any other error of a user: one line, exit status 1."""
+    """A parser that reports a wrong option like any other user error: one line, exit status 1."""
 
     def error(self, message: str) -> NoReturn:
-        """See the class."""
+        """Raise UserError instead of printing the usage and exiting with status 2."""
         raise UserError(message)
 
 

@@ -35,12 +35,12 @@ def seconds(argv: list[str]) -> float:
 
 def compare(title: str, ways: dict[str, list[str]], rounds: int) -> None:
     """Time each way in turn; print medians, ranges and what they take more than the first."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    durations: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, argv in ways.items():
-            found[name].append(seconds(argv))
-    first = statistics.median(next(iter(found.values())))
-    for name, times in found.items():
+            durations[name].append(seconds(argv))
+    first = statistics.median(next(iter(durations.values())))
+    for name, times in durations.items():
         middle = statistics.median(times)
         spread = f"{min(times):.1f}-{max(times):.1f}"
         print(

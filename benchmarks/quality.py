@@ -18,18 +18,21 @@ import pandas as pd
 import torch
 
 from benchmarks.plain import PLAIN
-from gan import devices, files, images, seeds
+from gan import devices, files, seeds
 from gan import params as parameters
+from gan.data import images
 from gan.data.arrays import read_arrays
-from gan.evaluation import metrics
-from gan.evaluation.features import Features, extract, load_extractor, pick
+from gan.evaluation import feature_metrics
+from gan.evaluation.feature_extraction import Features, extract, load_extractor, pick
+from gan.evaluation.precision_recall import compare
 from gan.evaluation.sampling import generate, sample_inputs
-from gan.networks.files import load_generator
+from gan.networks.model_file import load_generator
 from gan.params import Params
 from gan.stage import run, say
 from gan.training.feed import Data
 from gan.training.loop import Loop
 
+FIGURES = ("fd_semantic", "fd_texture", "precision", "recall")
 # Each is what it changes in the plain recipe.
 TRICKS: dict[str, dict[str, dict[str, Any]]] = {
     "weight average (EMA)": {"train": {"ema_decay": 0.999}},
@@ -54,7 +57,7 @@ def main() -> None:
     """Train what is missing in DIR/runs.csv, then write DIR/table.md."""
     options = _options()
     recipe = parameters.load(options.recipe)
-    device = devices.prepare(recipe.train.device, recipe.train.threads)
+    device = devices.prepare(recipe.train.device, recipe.train.threads, recipe.train.precision)
     scorer = Scorer(options.prepared, options.extractor, device, recipe)
     say("quality", f"real images in the samples' place: {scorer.floor}")
     for name, changes in {"plain": {}, "all together": None, **TRICKS}.items():
@@ -69,9 +72,9 @@ def measure(
     """Train one setting with the seeds that DIR/runs.csv lacks, and add their rows to it."""
     wanted = [seed for seed in range(options.seeds) if not _done(options.out, name, seed)]
     params = [changed(recipe, changes, seed, options.steps) for seed in wanted]
-    for seed, found in zip(wanted, scorer.train_and_score(params, options.out / f"{name}.png"), strict=True):
-        row = {"setting": name, "seed": seed, **found}
-        _append(options.out / "runs.csv", row)
+    for seed, scores in zip(wanted, scorer.train_and_score(params, options.out / f"{name}.png"), strict=True):
+        row = {"setting": name, "seed": seed, **scores}
+        append(options.out / "runs.csv", row)
         say("quality", "  ".join(f"{key} {value}" for key, value in row.items()))
 
 
@@ -99,19 +102,21 @@ class Scorer:
         train, test = (read_arrays(prepared / f"{half}.safetensors") for half in ("train", "test"))
         self.data = Data.of(train)
         self.extractor, _ = load_extractor(extractor, device)
-        self.held_out = extract(self.extractor, torch.from_numpy(test.images), device)
+        self.held_out_images = torch.from_numpy(test.images)
+        self.held_out = extract(self.extractor, self.held_out_images, device)
         rows = pick(len(train.images), len(test.images), seeds.generator(0, "train"))
         self.floor = self.score(extract(self.extractor, self.data.images[rows], device))
 
     def score(self, other: Features) -> dict[str, float]:
         """Return distances, precision and recall of ``other`` against the held-out images."""
-        found = {}
+        scores = {}
         for kind in ("semantic", "texture"):
-            real, fake = metrics.standardise(getattr(self.held_out, kind), getattr(other, kind))
-            found[f"fd_{kind}"] = float(f"{metrics.frechet_distance(real, fake):.4g}")
+            real, fake = feature_metrics.standardise(getattr(self.held_out, kind), getattr(other, kind))
+            scores[f"fd_{kind}"] = float(f"{feature_metrics.frechet_distance(real, fake):.4g}")
         few = slice(0, 5000)  # precision and recall compare all pairs
-        pair = metrics.precision_recall(self.held_out.semantic[few], other.semantic[few], 3)
-        return found | dict(zip(("precision", "recall"), (round(v, 3) for v in pair), strict=True))
+        manifold = compare(self.held_out.semantic[few], other.semantic[few], 3)
+        pair = manifold.precision, manifold.recall
+        return scores | dict(zip(("precision", "recall"), (round(v, 3) for v in pair), strict=True))
 
     def train_and_score(self, params: list[Params], grid: Path) -> list[dict[str, Any]]:
         """Train by each of ``params``, score as many samples as there are held-out images."""
@@ -132,8 +137,8 @@ class Scorer:
             seconds = time.monotonic() - started
             return [{**self.judge(loop, grid), "seconds_together": round(seconds, 1)} for loop in loops]
 
-    def judge(self, loop: Loop, grid: Path) -> dict[str, Any]:
-        """Score the samples of a trained loop; keep a grid of the first seed's."""
+    def judge(self, loop: Loop, grid: Path, reference: "Reference | None" = None) -> dict[str, Any]:
+        """Score the samples of a trained loop, by FID too where asked; keep the first seed's grid."""
         loop.snapshot()
         (snapshot,) = (loop.folder / "snapshots").iterdir()
         generator = load_generator(snapshot)
@@ -144,8 +149,22 @@ class Scorer:
             images.write_png(grid, images.grid(drawn[:100].numpy(), 10))
         return {
             **self.score(extract(self.extractor, drawn, self.device)),
+            **({} if reference is None else {"fid": reference.distance(drawn)}),
             "images": loop.step * loop.per_step,
         }
+
+
+class Reference:
+    """Inception's features of the held-out images: distances in them are FID (Heusel 2017)."""
+
+    def __init__(self, network: torch.nn.Module, held_out: torch.Tensor, device: str) -> None:
+        self.network, self.device = network, device
+        self.held_out = extract(network, held_out, device).semantic
+
+    def distance(self, drawn: torch.Tensor) -> float:
+        """Return the Fréchet distance of uint8 images (N, C, H, W) from the held-out ones."""
+        other = extract(self.network, drawn, self.device).semantic
+        return float(f"{feature_metrics.frechet_distance(self.held_out, other):.4g}")
 
 
 def train_side_by_side(loops: list[Loop], device: str) -> None:
@@ -172,19 +191,22 @@ def _done(out: Path, name: str, seed: int) -> bool:
     return bool(((rows["setting"] == name) & (rows["seed"] == seed)).any())
 
 
-def _append(path: Path, row: dict[str, Any]) -> None:
+def append(path: Path, row: dict[str, Any]) -> None:
+    """Append a row to a CSV file."""
     before = [pd.read_csv(path)] if path.is_file() else []
     files.write_text(path, pd.concat([*before, pd.DataFrame([row])]).to_csv(index=False))
+
+
+def spread(values: "pd.Series[float]") -> str:
+    """Return mean ± standard deviation; one value alone has none."""
+    return f"{values.mean():.3g}" + (f" ± {values.std():.2g}" if len(values) > 1 else "")
 
 
 def table(rows: pd.DataFrame) -> str:
     """Return a Markdown table: a row a setting, mean ± standard deviation over the seeds."""
     lines = ["| setting | fd_semantic | fd_texture | precision | recall | n |", "|---|---|---|---|---|---|"]
     for name, group in rows.groupby("setting", sort=False):
-        cells = [
-            f"{group[key].mean():.3g} ± {group[key].std():.2g}"
-            for key in ("fd_semantic", "fd_texture", "precision", "recall")
-        ]
+        cells = [spread(group[key]) for key in FIGURES]
         lines.append(f"| {name} | {' | '.join(cells)} | {len(group)} |")
     return "\n".join(lines) + "\n"
 
@@ -202,4 +224,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run("quality", main, lock=False)
+    run("quality", main, lock=False, stage=False)

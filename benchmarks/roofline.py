@@ -139,7 +139,7 @@ def main(arguments: list[str]) -> None:
     made = options.parser("The least time of a training step on this machine, and the engine's share.")
     made.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
     args = made.parse_args(arguments)
-    device = devices.prepare(args.device, args.threads)
+    device = devices.prepare(args.device, args.threads, args.precision)
     dtype = devices.precision(args.precision, device)
     with tempfile.TemporaryDirectory(prefix="roofline-") as scratch:
         job = Job(
@@ -196,4 +196,4 @@ def _cells(each: Pass, least: float) -> list[str]:
 
 
 if __name__ == "__main__":
-    stage.run("roofline", lambda: main(sys.argv[1:]), lock=False)
+    stage.run("roofline", lambda: main(sys.argv[1:]), lock=False, stage=False)

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from gan import images as pixels
+from gan.data import images as pixels
 from gan.networks import build
 from gan.params import Network, Train
+from gan.params.fields import value_at
 
 LAST = 4  # pixels a side where the latent enters and the logit leaves
 
@@ -49,8 +50,9 @@ class Textbook:
             model.to(device)
         self.loss = nn.BCELoss()
         self.ones, self.zeros = (torch.full((self.count,), value, device=device) for value in (1.0, 0.0))
+        rate, betas = value_at(train.learning_rate, 0), (train.beta1, value_at(train.beta2, 0))
         self.optimiser_g, self.optimiser_d = (
-            torch.optim.Adam(model.parameters(), train.learning_rate, (train.beta1, train.beta2))
+            torch.optim.Adam(model.parameters(), rate, betas)
             for model in (self.generator, self.discriminator)
         )
 
@@ -69,5 +71,5 @@ class Textbook:
         loss_g = self.loss(self.discriminator(fakes), self.ones)
         loss_g.backward()
         self.optimiser_g.step()
-        shown = (loss_real + loss_fake, loss_g, on_real.mean(), on_fake.mean())
-        return tuple(value.item() for value in shown)
+        figures = (loss_real + loss_fake, loss_g, on_real.mean(), on_fake.mean())
+        return tuple(value.item() for value in figures)

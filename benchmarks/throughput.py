@@ -106,8 +106,8 @@ def _round(args: argparse.Namespace, field: Field, number: int) -> list[dict[str
     peaks = {word: 1 / child.chunk(0, 1)[0] for word, child in field.peaks.items()}
     for row in rows:
         row["peak_flops"] = peaks[field.precision[str(row["name"])]]
-    told = "  ".join(f"{row['name']} {row['images_per_second']:.0f}" for row in rows)
-    print(f"round {number + 1}/{args.rounds}, images/s: {told}", file=sys.stderr)
+    speeds = "  ".join(f"{row['name']} {row['images_per_second']:.0f}" for row in rows)
+    print(f"round {number + 1}/{args.rounds}, images/s: {speeds}", file=sys.stderr)
     return rows
 
 
@@ -138,24 +138,26 @@ def _start(args: argparse.Namespace, scratch: Path, stack: ExitStack) -> Field:
 
 def _peers(args: argparse.Namespace, folder: Path, scratch: Path) -> dict[str, tuple[list[str], Path]]:
     """Return each peer's command, its placeholders filled, and where its stderr goes, by name."""
-    found = {}
+    peers = {}
     for index, text in enumerate(args.peer):
         named = NAMED.fullmatch(text)
         try:
-            words = shlex.split(named[2] if named else text)
+            arguments = shlex.split(named[2] if named else text)
         except ValueError as error:
             raise UserError(f"--peer: {text}: {error}") from None
-        if not words:
+        if not arguments:
             raise UserError("--peer: an empty command")
-        script = next((word for word in words if word.endswith(".py")), words[0])
+        script = next((word for word in arguments if word.endswith(".py")), arguments[0])
         name = named[1] if named else Path(script).name
-        if name in found or name == TEXTBOOK:
+        if name in peers or name == TEXTBOOK:
             raise UserError(f"--peer: two contestants are called {name}; give one as NAME=COMMAND")
-        own = scratch / f"peer-{index}"
-        own.mkdir()
-        filled = [word.replace("{images}", str(folder)).replace("{scratch}", str(own)) for word in words]
-        found[name] = filled, own.with_suffix(".log")
-    return found
+        peer_folder = scratch / f"peer-{index}"
+        peer_folder.mkdir()
+        filled = [
+            word.replace("{images}", str(folder)).replace("{scratch}", str(peer_folder)) for word in arguments
+        ]
+        peers[name] = filled, peer_folder.with_suffix(".log")
+    return peers
 
 
 def _images(args: argparse.Namespace, scratch: Path) -> Path:
@@ -207,11 +209,11 @@ def _ablations(job: Job) -> list[Job]:
         "true": ("false", "compile off"),
         "false": ("true", "compile on"),
     }
-    compiled, said = turned[job.compile]
-    found = [replace(job, name=f"{job.name}, {said}", compile=compiled)]
+    compiled, label = turned[job.compile]
+    jobs = [replace(job, name=f"{job.name}, {label}", compile=compiled)]
     if job.cuda_graphs != "false":
-        found.append(replace(job, name=f"{job.name}, no graphs", cuda_graphs="false"))
-    return found
+        jobs.append(replace(job, name=f"{job.name}, no graphs", cuda_graphs="false"))
+    return jobs
 
 
 def _title(args: argparse.Namespace) -> str:
@@ -224,4 +226,4 @@ def _title(args: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
-    stage.run("throughput", lambda: main(sys.argv[1:]), lock=False)
+    stage.run("throughput", lambda: main(sys.argv[1:]), lock=False, stage=False)

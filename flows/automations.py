@@ -3,7 +3,7 @@
 `python -m flows.automations --notify ADDRESS` has a server post each failed gate and run to a webhook.
 """
 
-import argparse
+from argparse import Namespace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -14,14 +14,15 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 
-from flows.command_line import Parser, ending
-from flows.server import configured
+from flows.front_door import command_table
+from flows.front_door.flow_options import LEAST_SILENT, SILENT
+from flows.orchestration.server import configured
+from flows.system.exit_status import ending
 from gan.errors import UserError
+from gan.urls import redacted
 
 BEAT = "prefect.flow-run.heartbeat"
 ENDS = [f"prefect.flow-run.{name}" for name in ("Completed", "Skipped", "Failed", "Cancelled", "Crashed")]
-SILENT = 300  # seconds: more than a server is away when it restarts, or it would crash what is well
-LEAST = 60
 BLOCK = "ganflow-notify"
 NOTIFIED = {"ganflow.gate.refused": "a refused model", "ganflow.run.failed": "a failed run"}
 BODY = '{"text": {{ event.payload.message | tojson }}, "event": {{ event.event | tojson }}}'
@@ -32,8 +33,10 @@ def crash_silent_runs(seconds: float = SILENT) -> None:
 
     Raises UserError for too few seconds.
     """
-    if not seconds >= LEAST:
-        raise UserError(f"--silent {seconds:g}: at least {LEAST}: a run tells every 30 s that it lives")
+    if not seconds >= LEAST_SILENT:
+        raise UserError(
+            f"--silent {seconds:g}: at least {LEAST_SILENT}: a run tells every 30 s that it lives"
+        )
     trigger = EventTrigger(
         after={BEAT},
         expect={BEAT, *ENDS},
@@ -43,15 +46,15 @@ def crash_silent_runs(seconds: float = SILENT) -> None:
         threshold=1,
         within=timedelta(seconds=seconds),
     )
-    told = f"no sign of life for {seconds:g} s: its process was killed, or its machine"
-    action = ChangeFlowRunState(state=StateType.CRASHED, message=told)
+    message = f"no sign of life for {seconds:g} s: its process was killed, or its machine"
+    action = ChangeFlowRunState(state=StateType.CRASHED, message=message)
     _ensure(Automation(name="ganflow: silent runs are crashed", trigger=trigger, actions=[action]))
 
 
 def notify(address: str) -> None:
     """Have the server post to a webhook what failed, and why. Raises UserError for a bad address."""
     if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
-        raise UserError(f"--notify {address}: not an address (https://…)")
+        raise UserError(f"--notify {redacted(address)}: not an address (https://…)")
     block = Webhook(method="POST", url=address)
     saved = block.save(BLOCK, overwrite=True)
     for event, what in NOTIFIED.items():
@@ -69,42 +72,24 @@ def notify(address: str) -> None:
 def _ensure(wanted: Automation) -> None:
     """Create an automation, or bring the one of this name up to date."""
     with get_client(sync_client=True) as client:
-        found = client.read_automations_by_name(name=wanted.name)
-    if not found:
+        existing = client.read_automations_by_name(name=wanted.name)
+    if not existing:
         wanted.create()
         return
-    if found[0].model_dump(exclude={"id"}) != wanted.model_dump(exclude={"id"}):
-        wanted.id = found[0].id
+    if existing[0].model_dump(exclude={"id"}) != wanted.model_dump(exclude={"id"}):
+        wanted.id = existing[0].id
         wanted.update()
 
 
-def main() -> None:
+def main(arguments: Namespace | None = None) -> None:
     """Set up the automations from the command line."""
-    arguments = _arguments()
+    asked = arguments or command_table.arguments("automations")
     with ending():
         configured()
-        crash_silent_runs(arguments.silent)
-        if arguments.notify:
-            notify(arguments.notify)
+        crash_silent_runs(asked.silent)
+        if asked.notify:
+            notify(asked.notify)
     print("the server knows them; `prefect automation ls` lists them")
-
-
-def _arguments() -> argparse.Namespace:
-    parser = Parser(prog="python -m flows.automations", description=(__doc__ or "").split("\n\n")[0])
-    options(parser)
-    return parser.parse_args()
-
-
-def options(parser: argparse.ArgumentParser) -> None:
-    """Add what `flows.serve` and this have in common."""
-    parser.add_argument("--notify", metavar="ADDRESS", help="a webhook to post failed gates and runs to")
-    parser.add_argument(
-        "--silent",
-        type=float,
-        default=SILENT,
-        metavar="SECONDS",
-        help=f"without a sign of life make a run Crashed; {SILENT}, at least {LEAST}",
-    )
 
 
 if __name__ == "__main__":

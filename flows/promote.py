@@ -6,6 +6,7 @@ same extractor. A better one is registered as a version (a GTO tag); a refusal s
 
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,68 +14,99 @@ from typing import Any
 
 from prefect import flow
 
-from flows import gate, graph, logs, objects, places, registry, show
-from flows.command_line import Parser, ending
-from flows.commands import Commands
-from flows.environment import environment
-from flows.gate import Check, Decision
-from flows.git import Git
-from flows.lineage import METRICS, Lineage
-from flows.rebuild import recorded
-from flows.record import Record, few, flatten
-from flows.registry import Version
-from flows.server import server
-from flows.turn import turn
-from flows.worktree import worktree
-from gan import params as parameters
+from flows import push
+from flows.front_door import command_table
+from flows.judge import gate
+from flows.judge.gate import Check, Decision
+from flows.orchestration import artifacts
+from flows.orchestration.server import server
+from flows.repo import cache_objects, checkout, dvc_graph, model_versions, recorded_figures
+from flows.repo.git import Git
+from flows.repo.lineage import Lineage
+from flows.repo.lock_file import Record, few, flatten
+from flows.repo.model_versions import GENERATOR, ROLLBACK, Version
+from flows.repo.worktree import worktree
+from flows.system import logs, pinned_environments
+from flows.system.exit_status import ending
+from flows.system.machine_lock import machine_slot
+from flows.system.processes import Commands, last_line
+from flows.system.variables import environment
+from flows.tasks.rebuild import recorded
+from gan import paths
 from gan.errors import UserError
 from gan.files import RUNS, read_json
+from gan.metric_table import Z
+from gan.runtime.packages import Differing
+from gan.runtime.packages import read as read_pins
+from gan.yaml12 import parse_yaml
 
-EXTRACTOR, HELD_OUT = "models/extractor.safetensors", "data/prepared/test.safetensors"
-SAMPLES, GENERATOR = "samples/samples.safetensors", "models/generator.safetensors"
+EXTRACTOR, HELD_OUT, SAMPLES = str(paths.EXTRACTOR), str(paths.TEST_SET), str(paths.SAMPLES)
 REFUSED = 3  # exit status
 
 
 @flow(name="promote", flow_run_name="promote {revision}")
 def promote(
-    revision: str = "HEAD", root: str = ".", regardless: str | None = None, git_remote: str | None = None
+    revision: str = "HEAD",
+    root: str = ".",
+    regardless: str | None = None,
+    git_remote: str | None = None,
+    unpinned: bool = False,
 ) -> Decision:
     """Hold a revision's model to the gate, and register it as the next version where it passes.
 
     ``regardless``: a reason to promote it whatever the gate says, kept in the version's tag.
-    ``git_remote``: where to push the tag. Raises UserError where the revision recorded nothing, or what
-    is to be compared is nowhere to be had.
+    ``git_remote``: where to push the tag, once its data are in the DVC remote. Of the champion, whose tag
+    could not be pushed before, this is all that is done. ``unpinned``: go on where packages, today's or
+    those that made the model, are not as packages.yaml pins them. Raises UserError where the revision
+    recorded nothing, or what is to be compared or pushed cannot be.
     """
     logs.shorten()
-    return hold_to_gate(Git(places.project(root)), revision, regardless, git_remote)
+    return hold_to_gate(Git(checkout.project(root)), revision, regardless, git_remote, unpinned)
 
 
-def hold_to_gate(git: Git, revision: str, regardless: str | None, git_remote: str | None) -> Decision:
+def hold_to_gate(
+    git: Git, revision: str, regardless: str | None, git_remote: str | None, unpinned: bool = False
+) -> Decision:
     """Do what `promote` does, in whatever run surrounds the caller."""
-    found = registry.resolve(git, revision)
-    record = recorded(git, found)
+    push.check_remotes(git, git_remote)
+    push.fetch_versions(git, git_remote)
+    candidate = model_versions.resolve(git, revision)
+    record = recorded(git, candidate)
+    if (
+        git_remote is not None
+        and regardless is None
+        and push.half_published(git, candidate.commit, git_remote)
+    ):
+        push.publish(git, git_remote)
+        name = model_versions.versions(git)[-1].name
+        return Decision(revision, candidate.commit, None, [], name, published=True)
     # Nobody else promotes meanwhile: the champion stays the one that was compared with.
-    with turn(git.root, what="gate"), worktree(git, found.commit, "promote") as tree:
-        rules = places.params(tree, revision).gate
+    with machine_slot(git.root, what="gate"), worktree(git, candidate.commit, "promote") as tree:
+        rules = checkout.params(tree, revision).gate
+        other = pinned_environments.hold(tree, unpinned)
         metrics = _metrics(tree, revision)
-        champion = registry.champion(git)
-        checks = gate.own_checks(rules, metrics, _faults(git, found.commit, record, tree))
+        champion = model_versions.champion(git)
+        checks = gate.own_checks(rules, metrics, _faults(git, candidate.commit, record, tree))
+        checks += _packages(tree, other, unpinned)
         comparison: dict[str, Any] = {}
+        generator_hash = record.outputs().get(GENERATOR, ("", ""))[1]
+        if (taken := model_versions.taken_back(git).get(generator_hash)) is not None:
+            checks.append(Check("taken back", f"this is {taken}", "another model, or --regardless", False))
         if champion is not None:
             theirs = recorded(git, git.resolve(champion.commit))
-            if theirs.outputs().get(GENERATOR) == record.outputs().get(GENERATOR):
+            if generator_hash and theirs.outputs().get(GENERATOR, ("", ""))[1] == generator_hash:
                 checks.append(Check("new", f"{champion.name} is this very model", "another one", False))
             else:
-                files = _bring(git, found.commit, revision, record, [EXTRACTOR, HELD_OUT, SAMPLES])
+                files = _bring(git, candidate.commit, revision, record, [EXTRACTOR, HELD_OUT, SAMPLES])
                 files += _bring(git, champion.commit, champion.name, theirs, [SAMPLES])
-                comparison = _compare(tree, files)
+                comparison = _compare(tree, files, unpinned)
                 checks += gate.against_champion(rules, comparison, champion)
-        decision = Decision(revision, found.commit, champion.name if champion else None, checks)
+        decision = Decision(revision, candidate.commit, champion.name if champion else None, checks)
         decision = _register(git, decision, regardless)
-        show.metrics(*_beside(git, found.commit, champion, comparison))
-    if decision.version is not None and git_remote is not None:
-        git.push(git_remote, f"refs/tags/{registry.versions(git)[-1].tag}")
+        artifacts.metrics(*_beside(git, candidate.commit, champion, comparison))
     _tell(decision)
+    if decision.version is not None and git_remote is not None:
+        push.publish(git, git_remote)
     return decision
 
 
@@ -85,15 +117,19 @@ def rollback(root: str = ".", git_remote: str | None = None) -> Version:
     Raises UserError where there was none before.
     """
     logs.shorten()
-    git = Git(places.project(root))
-    earlier = registry.before(git)
-    bad = registry.versions(git)[-1]
-    message = f"Rollback: {earlier.name} again ({earlier.commit[:10]}), in the place of {bad.name}\n"
-    version = registry.register(git, earlier.commit, registry.following(git, patch=True), message)
-    if git_remote is not None:
-        git.push(git_remote, f"refs/tags/{version.tag}")
+    git = Git(checkout.project(root))
+    push.check_remotes(git, git_remote)
+    push.fetch_versions(git, git_remote)
+    with machine_slot(git.root, what="gate"):  # nothing is promoted between the look and the tag
+        earlier = model_versions.before(git)
+        bad = model_versions.versions(git)[-1]
+        message = f"{ROLLBACK}{earlier.name} again ({earlier.commit[:10]}), in the place of {bad.name}\n"
+        number = model_versions.following(git, patch=True)
+        version = model_versions.register(git, earlier.commit, number, message)
     logs.logger().info("%s is %s again, in the place of %s", version.name, earlier.name, bad.name)
-    show.event("rolled-back", {"version": version.name, "was": earlier.name, "bad": bad.name})
+    artifacts.event("rolled-back", {"version": version.name, "was": earlier.name, "bad": bad.name})
+    if git_remote is not None:
+        push.publish(git, git_remote)
     return version
 
 
@@ -101,36 +137,40 @@ def _register(git: Git, decision: Decision, regardless: str | None) -> Decision:
     """Return the decision with the version that it led to, if it did."""
     if decision.refused and regardless is None:
         return decision
-    number = registry.following(git)
+    number = model_versions.following(git)
     reason = regardless if decision.refused else None
-    promoted = replace(decision, version=registry.name(number), regardless=reason)
-    registry.register(git, decision.commit, number, promoted.message())
+    promoted = replace(decision, version=model_versions.name(number), regardless=reason)
+    model_versions.register(git, decision.commit, number, promoted.message())
     return promoted
 
 
 def _metrics(tree: Path, revision: str) -> dict[str, Any]:
-    path = tree / METRICS
-    if not path.exists():
-        raise UserError(f"{revision}: has no {METRICS}; only what was evaluated can be promoted")
-    found = read_json(path)
-    return found if isinstance(found, dict) else {}
+    path = recorded_figures.in_folder(tree)
+    if path is None:
+        raise UserError(f"{revision}: has no {paths.EVALUATION}; only what was evaluated can be promoted")
+    metrics = read_json(path)
+    return metrics if isinstance(metrics, dict) else {}
 
 
 def _faults(git: Git, commit: str, record: Record, tree: Path) -> list[str]:
     """Return what speaks against a record: stages without one, params and code that are not those of it."""
-    found = []
-    stages = [name for name in graph.plan(tree) if not name.endswith(".dvc")]
+    faults = []
+    stages = [name for name in dvc_graph.plan(tree) if not name.endswith(".dvc")]
     if absent := [name for name in stages if name not in record.stages]:
-        found.append(f"no record of {few(absent)}")
-    now = flatten(parameters.parse((tree / "params.yaml").read_text(encoding="utf-8")))
+        faults.append(f"no record of {few(absent)}")
+    now = flatten(parse_yaml((tree / paths.PARAMS).read_text(encoding="utf-8")))
     if other := [key for key, value in record.params().items() if key in now and now[key] != value]:
-        found.append(f"recorded with another {few(other)}")
+        faults.append(f"recorded with another {few(other)}")
+    pins = tree / paths.PINS
+    now_pinned = read_pins(pins) if pins.is_file() else {}
+    if other := [name for name, pin in record.packages().items() if now_pinned.get(name) != pin]:
+        faults.append(f"recorded with another {few(other)}")
     sources = record.sources()
     tracked = git.tracked(commit, sources)
-    differ = [path for path in sorted(tracked) if (tree / path).is_file()]
-    if differ := [path for path in differ if objects.md5_file(tree / path) != sources[path]]:
-        found.append(f"recorded with another {few(differ)}")
-    return found
+    here = [path for path in sorted(tracked) if (tree / path).exists()]
+    if differ := [path for path in here if cache_objects.md5_source(tree / path) != sources[path]]:
+        faults.append(f"recorded with another {few(differ)}")
+    return faults
 
 
 def _bring(git: Git, commit: str, name: str, record: Record, paths: Sequence[str]) -> list[Path]:
@@ -138,27 +178,37 @@ def _bring(git: Git, commit: str, name: str, record: Record, paths: Sequence[str
 
     Raises UserError naming what is missing or corrupt.
     """
-    outputs, cache = record.outputs(), graph.cache_folder(git.root)
+    outputs, cache = record.outputs(), dvc_graph.cache_folder(git.root)
     if absent := [path for path in paths if path not in outputs]:
         raise UserError(f"{name}: recorded no {', '.join(absent)}; only what was evaluated can be compared")
     wanted = {path: outputs[path][1] for path in paths}
-    if faults := objects.check(cache, wanted):
-        said = graph.fetch(git.root, commit, [outputs[path][0] for path in paths])
-        faults = objects.check(cache, wanted)
-        where = f"{name}: neither in the cache nor in the remote ({said or 'it lacks them'})"
-        objects.refuse(faults, where, f"`python -m flows.reproduce {name}` makes them, or `dvc fetch`")
-    return [objects.place(cache, md5) for md5 in wanted.values()]
+    faults, reason = cache_objects.bring(git.root, commit, wanted, [outputs[path][0] for path in paths])
+    where = f"{name}: neither in the cache nor in the remote ({reason})"
+    cache_objects.refuse(faults, where, f"`python -m flows.reproduce {name} --restore` makes them anew")
+    return [cache_objects.object_path(cache, md5) for md5 in wanted.values()]
 
 
-def _compare(tree: Path, files: Sequence[Path]) -> dict[str, Any]:
-    """Run gan.compare in the candidate's checkout; return what it wrote. Raises UserError."""
+def _packages(tree: Path, here: Differing, accepted: bool) -> list[Check]:
+    """Return a check where packages are not as pinned: those that made the model, and those that compare."""
+    ran = pinned_environments.unpinned(recorded_figures.read(tree))
+    if here:
+        ran = ran | {"here": {name: version for name, (_, version) in here.items()}}
+    if not ran:
+        return []
+    texts = "; ".join(pinned_environments.as_texts(ran))
+    return [Check("packages", texts, "those pinned, or --unpinned", accepted)]
+
+
+def _compare(tree: Path, files: Sequence[Path], unpinned: bool) -> dict[str, Any]:
+    """Run gan.evaluation.compare in the candidate's checkout; return what it wrote. Raises UserError."""
     target, lines = tree / RUNS / "compare.json", list[str]()
-    argv = [sys.executable, "-m", "gan.compare", *map(os.fspath, files), os.fspath(target)]
-    if Commands(tree, environment(tree)).run(argv, lines.append):
-        said = next((line for line in reversed(lines) if line.strip()), "it said nothing")
-        raise UserError(f"the models could not be compared: {said.removeprefix('error: ')}")
-    found = read_json(target)
-    return dict(found)
+    argv = [sys.executable, "-m", "gan.evaluation.compare", *map(os.fspath, files), os.fspath(target)]
+    variables = environment(tree) | pinned_environments.stage_variables(unpinned)
+    if Commands(tree, variables).run(argv, lines.append):
+        message = last_line(lines)
+        raise UserError(f"the models could not be compared: {message.removeprefix('error: ')}")
+    comparison = read_json(target)
+    return dict(comparison)
 
 
 def _beside(
@@ -166,7 +216,8 @@ def _beside(
 ) -> tuple[list[dict[str, str]], str]:
     """Return rows of metrics beside the champion's, and what they are.
 
-    Scores of two extractors do not compare: then only what gan.compare measured anew stands beside.
+    Scores of two extractors do not compare: then only what gan.evaluation.compare measured anew
+    stands beside.
     """
     lineage = Lineage(git)
     ours = lineage.entry(commit)
@@ -175,16 +226,16 @@ def _beside(
     rows = [
         {
             "metric": f"kernel distance, {kind}",
-            "this": f"{part['candidate']:.3g} ± {1.96 * part['candidate_sd']:.2g}",
+            "this": f"{scores['candidate']:.3g} ± {Z * scores['candidate_sd']:.2g}",
         }
-        | {"champion": f"{part['champion']:.3g} ± {1.96 * part['champion_sd']:.2g}"}
-        for kind, part in comparison.items()
-        if isinstance(part, dict) and "candidate_sd" in part
+        | {"champion": f"{scores['champion']:.3g} ± {Z * scores['champion_sd']:.2g}"}
+        for kind, scores in comparison.items()
+        if isinstance(scores, dict) and "candidate_sd" in scores
     ]
-    beside = theirs.shown() if theirs and same else {}
+    beside = theirs.metric_texts() if theirs and same else {}
     rows += [
         {"metric": key, "this": value, "champion": beside.get(key, "by another extractor" if theirs else "")}
-        for key, value in ours.shown().items()
+        for key, value in ours.metric_texts().items()
     ]
     return rows, f"Metrics against {champion.name}" if champion else "Metrics; there is no champion yet"
 
@@ -192,14 +243,14 @@ def _beside(
 def _tell(decision: Decision) -> None:
     log = logs.logger()
     (log.info if decision.version else log.warning)("%s", decision.headline())
-    show.decision(decision)
+    artifacts.decision(decision)
     name = "gate.promoted" if decision.version else "gate.refused"
-    show.event(name, {"message": decision.headline(), **decision.as_json()})
+    artifacts.event(name, {"message": decision.headline(), **decision.as_json()})
 
 
 def summary(decision: Decision) -> str:
     """Return what the terminal shows of a decision."""
-    wide = max(len(check.name) for check in decision.checks)
+    wide = max((len(check.name) for check in decision.checks), default=0)
     rows = [
         f"  {'holds' if check.holds else 'FAILS'}  {check.name:<{wide}}  {check.observed}"
         f"  (wanted: {check.wanted})"
@@ -210,44 +261,34 @@ def summary(decision: Decision) -> str:
 
 def listing(git: Git) -> str:
     """Return every version, the highest last, and what its tag says first."""
-    found = registry.versions(git)
-    if not found:
+    versions = model_versions.versions(git)
+    if not versions:
         return "no version yet: `python -m flows.promote REVISION` makes the first"
     rows = []
-    for version in found:
-        said = git.ask("for-each-ref", "--format=%(contents:subject)", f"refs/tags/{version.tag}") or ""
-        rows.append(f"  {version.name:<8} {version.commit[:10]}  {said}")
-    return "\n".join([*rows, f"\nthe champion is {found[-1].tag}"])
+    for version in versions:
+        subject = git.ask("for-each-ref", "--format=%(contents:subject)", f"refs/tags/{version.tag}") or ""
+        rows.append(f"  {version.name:<8} {version.commit[:10]}  {subject}")
+    return "\n".join([*rows, f"\nthe champion is {versions[-1].tag}"])
 
 
-def main() -> None:
+def main(arguments: Namespace | None = None) -> None:
     """Promote, roll back or list from the command line."""
-    parser = Parser(prog="python -m flows.promote", description=(__doc__ or "").split("\n\n")[1])
-    parser.add_argument("revision", nargs="?", help="tag, branch, commit or experiment; HEAD")
-    parser.add_argument("--rollback", action="store_true", help="the model before the champion is it again")
-    parser.add_argument("--list", action="store_true", help="every version")
-    parser.add_argument(
-        "--regardless", metavar="REASON", help="promote whatever the gate says; the reason is kept"
-    )
-    parser.add_argument("--git-remote", metavar="NAME", help="push the version's tag there")
-    arguments = parser.parse_args()
-    if (arguments.rollback or arguments.list) and (arguments.revision or arguments.regardless):
-        parser.error("--rollback and --list take no revision and no reason")
+    asked = arguments or command_table.arguments("promote")
     with ending():
-        git = Git(places.project("."))
-        if arguments.list:
+        git = Git(checkout.project("."))
+        if asked.list:
             print(listing(git))
             return
-        if arguments.rollback:
-            registry.before(git)  # said before a server is started
+        if asked.rollback:
+            model_versions.before(git)  # said before a server is started
             with server():
-                version = rollback(".", arguments.git_remote)
+                version = rollback(".", asked.git_remote)
             print(f"the champion is {version.tag} ({version.commit[:10]})")
             return
-        revision = arguments.revision or "HEAD"
+        revision = asked.revision or "HEAD"
         recorded(git, git.resolve(revision))
         with server():
-            decision = promote(revision, ".", arguments.regardless, arguments.git_remote)
+            decision = promote(revision, ".", asked.regardless, asked.git_remote, asked.unpinned)
     print(summary(decision), flush=True)
     sys.exit(0 if decision.version else REFUSED)
 

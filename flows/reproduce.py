@@ -4,25 +4,19 @@ The revision is checked out beside the checkout at hand, its stages run again in
 it locks, and the hash of each output is held to the one in its dvc.lock.
 """
 
-import argparse
 import os
 import shutil
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import difference, graph, logs, places, registry, runs, show
-from flows.command_line import Parser, ending
-from flows.environment import environment
-from flows.git import Git
-from flows.rebuild import Rebuild, again, recorded
-from flows.record import LOCK
-from flows.server import server
-from flows.stages import AFRESH, How, run_stages
-from flows.turn import turn
-from flows.verdict import (
+from flows.front_door import command_table
+from flows.front_door.flow_options import TOLERANCE
+from flows.judge import differences
+from flows.judge.rebuild_verdict import (
     DIFFERENT,
     FAILED,
     IDENTICAL,
@@ -34,20 +28,30 @@ from flows.verdict import (
     markdown,
     overall,
 )
-from flows.worktree import worktree
-from gan import machine
+from flows.orchestration import artifacts, run_context
+from flows.orchestration.server import server
+from flows.repo import checkout, dvc_graph, model_versions
+from flows.repo.git import Git
+from flows.repo.lock_file import LOCK
+from flows.repo.worktree import worktree
+from flows.system import logs
+from flows.system.exit_status import ending
+from flows.system.machine_lock import machine_slot
+from flows.system.pinned_environments import stage_variables
+from flows.system.variables import environment
+from flows.tasks.rebuild import Rebuild, again, recorded
+from flows.tasks.stage_tasks import AFRESH, How, run_stages
+from gan import paths
 from gan.errors import UserError
 from gan.files import CHECKOUT, RUNS, naming, write_json, write_text
-
-TOLERANCE = 0.05
 
 
 @flow(
     name="reproduce",
     flow_run_name="reproduce {revision}",
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
-    on_failure=[runs.tell],
-    on_crashed=[runs.tell],
+    on_failure=[run_context.tell],
+    on_crashed=[run_context.tell],
 )
 def reproduce(
     revision: str = "HEAD",
@@ -57,35 +61,42 @@ def reproduce(
     trust_cache: bool = False,
     tolerance: float = TOLERANCE,
     keep: str | None = None,
+    restore: bool = False,
 ) -> Verdict:
     """Rebuild a revision and compare every output with its dvc.lock.
 
     ``revision`` is a tag, branch, commit, experiment or promoted version. From ``stage`` on: what
     comes before is taken as recorded. ``same_environment``: today's packages, whatever it pins.
     ``trust_cache``: run only what the cache and the remote lack. ``tolerance``: of metrics, where the
-    hardware differs. ``keep``: a new folder for what was rebuilt. The checkout is left as it is.
+    hardware differs. ``keep``: a new folder for what was rebuilt. ``restore``: put what came
+    out as recorded into the cache, where that lacks or spoils it. The checkout is left as it is.
     Raises UserError when it cannot be done; a failing stage is a verdict.
     """
     logs.shorten()
-    if (late := runs.superseded()) is not None:
+    if (late := run_context.superseded()) is not None:
         return late  # type: ignore[return-value]  # a state, for Prefect to end the run in
-    folder = places.project(root)
+    folder = checkout.project(root)
     git = Git(folder)
-    found = registry.resolve(git, revision)
-    record = recorded(git, found)
+    resolved = model_versions.resolve(git, revision)
+    record = recorded(git, resolved)
     if keep is not None:
         _check_empty(Path(keep))
-    logs.logger().info("%s is %s%s", revision, found.commit[:10], f" ({found.note})" if found.note else "")
-    with worktree(git, found.commit, "reproduce") as tree:
-        rebuild = Rebuild(git, found, record, places.project(str(tree)))
+    logs.logger().info(
+        "%s is %s%s", revision, resolved.commit[:10], f" ({resolved.note})" if resolved.note else ""
+    )
+    with worktree(git, resolved.commit, "reproduce") as tree:
+        rebuild = Rebuild(git, resolved, record, checkout.project(str(tree)))
         verdict = _verdict(rebuild, stage, same_environment, trust_cache, tolerance)
         write(folder, verdict)
+        if restore:
+            count = rebuild.restore(verdict.outputs)
+            logs.logger().info("restored %d objects in the cache", count)
         if keep is not None:
             _keep(rebuild, Path(keep))
     for row in verdict.differences:
         logs.logger().warning("%s: %s: %s", row.stage, row.kind, row.what)
-    show.verdict(verdict)
-    if runs.deployed() and verdict.verdict in (DIFFERENT, FAILED, NOT_RECORDED):
+    artifacts.verdict(verdict)
+    if run_context.deployed() and verdict.verdict in (DIFFERENT, FAILED, NOT_RECORDED):
         raise UserError(verdict.headline())  # nobody reads a return value there
     return verdict
 
@@ -94,28 +105,32 @@ def _verdict(
     rebuild: Rebuild, start: str | None, same_environment: bool, trust_cache: bool, tolerance: float
 ) -> Verdict:
     git, commit, tree = rebuild.git, rebuild.revision.commit, rebuild.tree
-    plan = graph.plan(tree)
+    plan = dvc_graph.plan(tree)
     stages = again(plan, start, rebuild.revision.name)
     before = {name for stage in stages for name in plan[stage]} - set(stages)
     rebuild.bring(sorted(before), all_of_them=True)
     if trust_cache:
         rebuild.bring(stages, all_of_them=False)
-    python, words, unmet = rebuild.interpreter(same_environment)
-    (tree / machine.MACHINE).unlink(missing_ok=True)  # `train` says where it ran
+    python, description, unmet = rebuild.interpreter(same_environment)
+    (tree / differences.BEFORE).unlink(missing_ok=True)  # revisions that had it say there where they ran
     variables = environment(tree, python=python) | {CHECKOUT: os.fspath(git.root)}
+    variables |= stage_variables(same_environment)
     how = How(variables, () if trust_cache else AFRESH)
-    with turn(git.root):
+    with machine_slot(git.root):
         outcomes = run_stages({name: plan[name] for name in stages}, tree, how)
-    facts = difference.machines(git, commit, tree)
-    other_hardware = difference.other_hardware(facts)
+    facts = differences.machines(git, commit, rebuild.record, tree)
+    other_hardware = differences.other_hardware(facts)
     outputs, fresh = rebuild.judge(outcomes, tolerance if other_hardware else None)
-    result, first = overall(outputs, graph.metrics(tree), other_hardware), first_stage(outputs, stages)
-    differences = difference.in_record(git, commit, rebuild.record, fresh, stages)
-    # Packages and machine are the same for all stages: they matter where bits first differ.
-    differences += difference.in_environment(git, commit, unmet, first or "all")
-    differences += difference.in_machine(facts, first or "all")
+    result, first = overall(outputs, dvc_graph.figures(tree), other_hardware), first_stage(outputs, stages)
+    differing = differences.in_record(git, commit, rebuild.record, fresh, stages)
+    differing += [
+        row for row in differences.in_packages(git, commit, unmet, rebuild.record) if row.stage in stages
+    ]
+    # Other packages and the machine are the same for all stages: they matter where bits first differ.
+    differing += differences.in_environment(git, commit, unmet, rebuild.record, first or "all")
+    differing += differences.in_machine(facts, first or "all")
     if first and result in (DIFFERENT, WITHIN):
-        differences += difference.unexplained(first, differences, rebuild.record)
+        differing += differences.unexplained(first, differing, rebuild.record)
     options = {"--stage": start, "--same-environment": same_environment, "--trust-cache": trust_cache}
     return Verdict(
         rebuild.revision.name,
@@ -124,10 +139,10 @@ def _verdict(
         result,
         first,
         outputs,
-        differences,
+        differing,
         {row.stage: row.reason or row.outcome for row in outcomes},
         facts,
-        words,
+        description,
         tolerance,
         [name if value is True else f"{name} {value}" for name, value in options.items() if value],
     )
@@ -140,9 +155,9 @@ def written(folder: Path, commit: str) -> Path:
 
 def write(folder: Path, verdict: Verdict) -> None:
     """Write the verdict as JSON and as a page."""
-    place = written(folder, verdict.commit)
-    write_json(place / "verdict.json", verdict.as_json())
-    write_text(place / "verdict.md", markdown(verdict))
+    target = written(folder, verdict.commit)
+    write_json(target / "verdict.json", verdict.as_json())
+    write_text(target / "verdict.md", markdown(verdict))
 
 
 def _check_empty(folder: Path) -> None:
@@ -155,8 +170,8 @@ def _check_empty(folder: Path) -> None:
 
 def _keep(rebuild: Rebuild, target: Path) -> None:
     """Move what was rebuilt, and the verdict, to a new folder."""
-    made = graph.outputs(rebuild.tree)
-    for name in [path for path in (*made, LOCK, "params.yaml") if (rebuild.tree / path).exists()]:
+    made = dvc_graph.outputs(rebuild.tree)
+    for name in [path for path in (*made, LOCK, str(paths.PARAMS)) if (rebuild.tree / path).exists()]:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.move(rebuild.tree / name, target / name)
     shutil.copytree(written(rebuild.git.root, rebuild.revision.commit), target, dirs_exist_ok=True)
@@ -167,17 +182,17 @@ def recordings(git: Git) -> list[str]:
     return (git.ask("log", "--format=%H", "--diff-filter=AM", "HEAD", "--", LOCK) or "").split()
 
 
-def main() -> None:
+def main(arguments: Namespace | None = None) -> None:
     """Rebuild revisions from the command line."""
-    arguments = _arguments()
+    asked = arguments or command_table.arguments("reproduce")
     with ending():
-        folder = places.project(".")
+        folder = checkout.project(".")
         git = Git(folder)
-        revisions = recordings(git) if arguments.every else arguments.revision
+        revisions = recordings(git) if asked.every else asked.revision
         for name in revisions:  # a typo in the last is said before the first is rebuilt
-            recorded(git, registry.resolve(git, name))
+            recorded(git, model_versions.resolve(git, name))
         with server():
-            verdicts = [_one(name, folder, arguments) for name in revisions]
+            verdicts = [_one(name, folder, asked) for name in revisions]
     print("\n".join(["", *(f"  {verdict.headline()}" for verdict in verdicts)]), flush=True)
     for verdict in verdicts:
         if verdict.verdict == FAILED:
@@ -192,7 +207,7 @@ def main() -> None:
     sys.exit(max((STATUS[verdict.verdict] for verdict in verdicts), default=0))
 
 
-def _one(name: str, folder: Path, arguments: argparse.Namespace) -> Verdict:
+def _one(name: str, folder: Path, arguments: Namespace) -> Verdict:
     verdict = reproduce(
         name,
         str(folder),
@@ -201,6 +216,7 @@ def _one(name: str, folder: Path, arguments: argparse.Namespace) -> Verdict:
         arguments.trust_cache,
         arguments.tolerance,
         arguments.keep,
+        arguments.restore,
     )
     print(summary(verdict, folder), flush=True)
     return verdict
@@ -215,33 +231,6 @@ def summary(verdict: Verdict, folder: Path) -> str:
     lines += [f"  {row.stage}: {row.kind}: {row.what}" for row in verdict.differences]
     report = written(folder, verdict.commit).relative_to(folder) / "verdict.md"
     return "\n".join([*lines, f"  environment  {verdict.environment}", f"  report       {report}", ""])
-
-
-def _arguments() -> argparse.Namespace:
-    parser = Parser(prog="python -m flows.reproduce", description=(__doc__ or "").split("\n\n")[1])
-    parser.add_argument(
-        "revision", nargs="*", help="tag, branch, commit, experiment or promoted version; several go in turn"
-    )
-    parser.add_argument("--every", action="store_true", help="every commit in which dvc.lock changed")
-    parser.add_argument("--stage", metavar="NAME", help="from this stage on; earlier ones as recorded")
-    parser.add_argument("--same-environment", action="store_true", help="with today's packages")
-    parser.add_argument("--trust-cache", action="store_true", help="run only what cache and remote lack")
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=TOLERANCE,
-        metavar="X",
-        help=f"of metrics on other hardware, as a share of their size (of 1 if smaller); {TOLERANCE:g}",
-    )
-    parser.add_argument("--keep", metavar="FOLDER", help="move what was rebuilt to this new folder")
-    arguments = parser.parse_args()
-    if arguments.every == bool(arguments.revision):
-        parser.error("give a revision (or several), or --every")
-    if arguments.keep and len(arguments.revision) != 1:
-        parser.error("--keep goes with one revision")
-    if not 0 <= arguments.tolerance < float("inf"):
-        parser.error(f"--tolerance: {arguments.tolerance}: a number of 0 or more")
-    return arguments
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ A revision is checked out beside the checkout at hand, its stages run there, and
 committed to a branch `retrain/<time>`; then the gate decides whether it becomes the champion.
 """
 
-import argparse
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,26 +17,30 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import commit, graph, logs, overrides, places, registry, runs, shelf, show
-from flows.command_line import Parser, ending
-from flows.commands import Commands
-from flows.environment import environment
-from flows.gate import Decision
-from flows.git import Git, Revision
-from flows.outcome import FAILED, Outcome, PipelineFailed, summary
+from flows.front_door import command_table
+from flows.front_door.flow_options import DELAYS, HOURS, KEPT
+from flows.judge.gate import Decision
+from flows.judge.stage_outcomes import FAILED, Outcome, PipelineFailed, summary
+from flows.orchestration import artifacts, run_context
+from flows.orchestration.secrets import hidden_values, plain_values
+from flows.orchestration.server import server
+from flows.pages import kept_reports
 from flows.promote import REFUSED, hold_to_gate
 from flows.promote import summary as gate_summary
-from flows.rebuild import Rebuild
-from flows.record import LOCK, few, read_record
-from flows.server import server
-from flows.stages import How, run_stages
-from flows.turn import turn
-from flows.worktree import worktree
+from flows.push import check_remotes
+from flows.repo import checkout, commit, dvc_graph, leftovers, model_versions, param_overrides
+from flows.repo.git import Git, Revision
+from flows.repo.lock_file import LOCK, few, read_record
+from flows.repo.worktree import worktree
+from flows.system import logs, pinned_environments
+from flows.system.exit_status import ending
+from flows.system.machine_lock import machine_slot
+from flows.system.processes import Commands, last_line
+from flows.system.variables import environment
+from flows.tasks.rebuild import Rebuild
+from flows.tasks.stage_tasks import How, run_stages
 from gan.errors import UserError
 from gan.files import CHECKOUT
-
-DELAYS = (10.0, 60.0, 300.0)
-HOURS = 48.0
 
 
 @dataclass(frozen=True)
@@ -45,20 +49,20 @@ class Retrained:
 
     outcomes: list[Outcome]
     branch: str | None = None
-    subject: str = ""
+    subject: str = "nothing new: dvc.lock is the same"
     decision: Decision | None = None
 
     def headline(self) -> str:
         """Return it in one line."""
-        return f"{self.branch}: {self.subject}" if self.branch else "nothing new: dvc.lock is the same"
+        return f"{self.branch}: {self.subject}" if self.branch else self.subject
 
 
 @flow(
     name="retrain",
-    flow_run_name=runs.retrain_name,
+    flow_run_name=run_context.retrain_name,
     task_runner=ThreadPoolTaskRunner(),  # type: ignore[arg-type]
-    on_failure=[runs.tell],
-    on_crashed=[runs.tell],
+    on_failure=[run_context.tell],
+    on_crashed=[run_context.tell],
 )
 def retrain(
     revision: str = "HEAD",
@@ -69,6 +73,8 @@ def retrain(
     git_remote: str | None = None,
     hours: float = HOURS,
     delays: Sequence[float] = DELAYS,
+    unpinned: bool = False,
+    keep: int = KEPT,
 ) -> Retrained:
     """Run a revision's pipeline beside the checkout, commit what came of it, and hold it to the gate.
 
@@ -76,34 +82,58 @@ def retrain(
     names (`train.epochs`). ``refresh_data``: download anew, though its params did not change.
     ``gate``: have flows.promote decide whether it becomes the champion. ``git_remote``: where branch and
     version are pushed; data goes to the DVC remote if there is one. ``hours``: the stages get, at most.
-    ``delays``: seconds before a download or a push that failed is tried again. Raises UserError.
+    ``delays``: seconds before a download or a push that failed is tried again. ``unpinned``: go on where
+    packages are not as packages.yaml pins them. ``keep``: newest retrainings whose reports stay, and whose
+    branches do where no tag, other branch or remote has them. Raises UserError.
     """
     logs.shorten()
-    if (late := runs.superseded()) is not None:
+    if (late := run_context.superseded()) is not None:
         return late  # type: ignore[return-value]  # a state, for Prefect to end the run in
-    folder = places.project(root)
+    folder = checkout.project(root)
     git = Git(folder)
-    with turn(folder):
+    check_remotes(git, git_remote)
+    if not 0 < hours < float("inf"):
+        raise UserError(f"hours: {hours}: a number above 0")
+    with machine_slot(folder):
         base = _base(git, revision)
+        param_overrides.check_at(git, base.commit, [(base.name, plain_values(params or {}))])
         branch = f"retrain/{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
-        with worktree(git, base.commit, "retrain", runs.states(folder, "retrain")) as tree:
-            overrides.apply(tree, params or {}, base.name)
-            how = How(environment(tree) | {CHECKOUT: os.fspath(folder)}, delays=delays, limit=hours * 3600)
+        with worktree(git, base.commit, "retrain", run_context.states(folder, "retrain")) as tree:
+            param_overrides.apply(tree, plain_values(params or {}), base.name)
+            variables = environment(tree) | {CHECKOUT: os.fspath(folder)}
+            pinned_environments.hold(tree, unpinned)
+            variables |= pinned_environments.stage_variables(unpinned)
+            how = How(variables, delays=delays, limit=hours * 3600)
             outcomes = _run(git, base, tree, refresh_data, how)
-            show.links(shelf.keep(folder, tree, branch))
+            with logs.unharmed("the report"):
+                artifacts.links(kept_reports.keep(folder, tree, branch))
             if any(row.outcome == FAILED for row in outcomes):
                 raise PipelineFailed(outcomes)
-            show.grid(tree)
+            artifacts.grid(tree)
             subject, new = _commit(git, base, tree)
         if not commit.differs(git, base.commit, new):
             logs.logger().info("nothing new: dvc.lock is the same as at %s", base.name)
             return Retrained(outcomes)
-        commit.place(git, f"refs/heads/{branch}", new, "retrain")
-    found = Retrained(outcomes, branch, subject)
-    logs.logger().info("%s", found.headline())
+        if gate and (same := _champion_again(git, new)):
+            logs.logger().info("%s", same)
+            return Retrained(outcomes, subject=same)
+        if (known := commit.twin(git, "refs/heads/retrain", new)) is not None:
+            branch, subject = known, "the same dvc.lock as in this earlier run"
+        else:
+            commit.create_ref(git, f"refs/heads/{branch}", new, "retrain")
+    result = Retrained(outcomes, branch, subject)
+    logs.logger().info("%s", result.headline())
     _say_if_moved(git, base, revision)
-    _push(folder, branch, git_remote, delays)
-    return replace(found, decision=hold_to_gate(git, branch, None, git_remote)) if gate else found
+    unpushed = _push(folder, branch, git_remote, delays)
+    remote = None if unpushed else git_remote
+    try:
+        decision = hold_to_gate(git, branch, None, remote, unpinned) if gate else None
+    except UserError as error:
+        raise UserError(f"{unpushed}; {error}" if unpushed else str(error)) from None
+    _forget(git, keep)
+    if unpushed:
+        raise UserError(_what_is_left(unpushed, branch, git_remote, decision))
+    return replace(result, decision=decision)
 
 
 def _commit(git: Git, base: Revision, tree: Path) -> tuple[str, str]:
@@ -113,11 +143,19 @@ def _commit(git: Git, base: Revision, tree: Path) -> tuple[str, str]:
     return subject, commit.write(tree, base.commit, message)
 
 
+def _champion_again(git: Git, new: str) -> str:
+    """Say that a commit's generator is the champion's, byte for byte; empty where it is not."""
+    champion = model_versions.champion(git)
+    if champion is None:
+        return ""
+    hashes = model_versions.generators(git, [new, champion.commit])
+    same = new in hashes and hashes[new] == hashes.get(champion.commit)
+    return f"the champion again: {champion.name}'s generator, byte for byte" if same else ""
+
+
 def _base(git: Git, revision: str) -> Revision:
     """Find the revision to start from, and say what of the checkout is not in it."""
-    base = registry.resolve(git, revision)
-    if revision == "HEAD":
-        base = replace(base, name=git.ask("symbolic-ref", "--short", "--quiet", "HEAD") or revision)
+    base = _revision(git, revision)
     logs.logger().info("%s is %s%s", base.name, base.commit[:10], f" ({base.note})" if base.note else "")
     changed = (
         git.ask("--no-optional-locks", "status", "--porcelain", "--untracked-files=no") or ""
@@ -128,9 +166,15 @@ def _base(git: Git, revision: str) -> Revision:
     return base
 
 
+def _revision(git: Git, revision: str) -> Revision:
+    resolved = model_versions.resolve(git, revision)
+    branch = git.ask("symbolic-ref", "--short", "--quiet", "HEAD") if revision == "HEAD" else None
+    return replace(resolved, name=branch or revision)
+
+
 def _run(git: Git, base: Revision, tree: Path, refresh_data: bool, how: How) -> list[Outcome]:
     """Put in place what is recorded of the revision, then run what is not up to date."""
-    plan = graph.plan(tree)
+    plan = dvc_graph.plan(tree)
     text = git.blob(base.commit, LOCK)
     if text is not None:
         record = read_record(text, base.name)
@@ -140,9 +184,17 @@ def _run(git: Git, base: Revision, tree: Path, refresh_data: bool, how: How) -> 
     return run_stages(plan, tree, replace(how, forced=forced if refresh_data else ()))
 
 
+def _forget(git: Git, keep: int) -> None:
+    """Remove old reports, and old branches that nothing needs."""
+    branches = leftovers.old_branches(git, keep)
+    for row in [*branches, *leftovers.old_reports(git, keep, {row.name for row in branches})]:
+        row.remove()
+        logs.logger().info("removed %s %s (%s)", row.kind, row.name, row.why)
+
+
 def _say_if_moved(git: Git, base: Revision, revision: str) -> None:
     """Say where the branch has got new commits meanwhile: they are no part of this."""
-    now = registry.resolve(git, revision).commit
+    now = model_versions.resolve(git, revision).commit
     if now != base.commit:
         count = git.ask("rev-list", "--count", f"{base.commit}..{now}")
         logs.logger().warning(
@@ -150,93 +202,82 @@ def _say_if_moved(git: Git, base: Revision, revision: str) -> None:
         )
 
 
-def _push(folder: Path, branch: str, git_remote: str | None, delays: Sequence[float]) -> None:
+def _push(folder: Path, branch: str, git_remote: str | None, delays: Sequence[float]) -> str:
+    """Push the data, and then the branch; return what stood in the way, empty where nothing did."""
     commands = Commands(folder, environment(folder))
-    again = f"`python -m flows.push {branch}`"
+    argv = [sys.executable, "-m", "flows.push", branch]
+    argv += [] if git_remote is None else ["--git-remote", git_remote]
     try:
-        if graph.has_remote(folder):
-            push(commands, [sys.executable, "-m", "flows.push", branch], "data", again, delays)
-        if git_remote is not None:
-            argv = ["git", "push", "--quiet", "--end-of-options", git_remote, f"refs/heads/{branch}"]
-            push(commands, argv, "branch", f"`git push {git_remote} {branch}`", delays)
+        if git_remote is not None or dvc_graph.has_remote(folder):
+            push(commands, argv, "data" if git_remote is None else "data and branch", delays)
+    except UserError as error:
+        return str(error)
     finally:
         commands.stop()
         commands.wait()
+    return ""
+
+
+def _what_is_left(message: str, branch: str, git_remote: str | None, decision: Decision | None) -> str:
+    """Say what could not be pushed, and the command that does it later."""
+    pushed = "" if git_remote is None else f" --git-remote {git_remote}"
+    again = f"flows.push {branch}{pushed}"
+    if decision and decision.version:
+        message = f"{message}; it is {decision.version} here all the same"
+        again = f"flows.promote {decision.version}{pushed}" if pushed else again
+    return (
+        f"{message}; nothing is lost: branch and cache have all of it; when the remote is back, "
+        f"`python -m {again}`"
+    )
 
 
 @task(name="push", task_run_name="push {what}", cache_policy=NO_CACHE)
-def push(commands: Commands, argv: Sequence[str], what: str, again: str, delays: Sequence[float]) -> None:
+def push(commands: Commands, argv: Sequence[str], what: str, delays: Sequence[float]) -> None:
     """Run a command that moves something to a remote, again after each of ``delays``. Raises UserError."""
-    said = ""
+    message = ""
     for delay in (*delays, None):
         lines: list[str] = []
         if commands.run(argv, lines.append) == 0:
             logs.logger().info("pushed the %s%s", what, f": {lines[-1]}" if lines else "")
             return
-        said = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-        said = said.removeprefix("error: ")
+        message = last_line(lines)
+        message = message.removeprefix("error: ")
         if delay is not None:
-            logs.logger().warning("%s; tried again in %g s", said, delay)
+            logs.logger().warning("%s; tried again in %g s", message, delay)
             commands.rest(delay)
-    raise UserError(
-        f"{said}; nothing is lost: branch and cache have all of it; when the remote is back, {again}"
-    )
+    raise UserError(message)
 
 
-def main() -> None:
+def main(arguments: Namespace | None = None) -> None:
     """Retrain from the command line."""
-    arguments = _arguments()
+    asked = arguments or command_table.arguments("retrain")
     with ending():
-        params = overrides.parse_all(arguments.set_param)
-        git = Git(places.project("."))
-        registry.resolve(git, arguments.revision)  # a typo is said before a server is started
+        params = param_overrides.parse_all(asked.set_param)
+        git = Git(checkout.project("."))
+        base = _revision(git, asked.revision)  # a typo is said before a server is started
+        param_overrides.check_at(git, base.commit, [(base.name, params)])
+        check_remotes(git, asked.git_remote)
         try:
             with server():
-                found = retrain(
-                    arguments.revision,
+                result = retrain(
+                    asked.revision,
                     ".",
-                    params,
-                    arguments.refresh_data,
-                    not arguments.no_gate,
-                    arguments.git_remote,
-                    arguments.hours,
-                    arguments.delays,
+                    hidden_values(params),
+                    asked.refresh_data,
+                    not asked.no_gate,
+                    asked.git_remote,
+                    asked.hours,
+                    asked.delays,
+                    asked.unpinned,
                 )
         except PipelineFailed as error:
             print(summary(error.outcomes, Path()), flush=True)
             raise
-    print(summary(found.outcomes, shelf.place(Path(), found.branch or "")))
-    print(found.headline(), flush=True)
-    if found.decision is not None:
-        print(gate_summary(found.decision), flush=True)
-        sys.exit(0 if found.decision.version else REFUSED)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = Parser(prog="python -m flows.retrain", description=(__doc__ or "").split("\n\n")[1])
-    parser.add_argument("revision", nargs="?", default="HEAD", help="what to start from; HEAD")
-    parser.add_argument(
-        "-S", "--set-param", action="append", default=[], metavar="NAME=VALUE", help="a param of this run"
-    )
-    parser.add_argument("--refresh-data", action="store_true", help="download anew")
-    parser.add_argument("--no-gate", action="store_true", help="do not ask whether it becomes the champion")
-    parser.add_argument("--git-remote", metavar="NAME", help="push branch and version there")
-    parser.add_argument("--hours", type=float, default=HOURS, help=f"that the stages get, at most; {HOURS:g}")
-    parser.add_argument(
-        "--delays",
-        type=_delays,
-        default=DELAYS,
-        metavar="S,S,…",
-        help=f"seconds before a download or push is tried again; {','.join(f'{x:g}' for x in DELAYS)}",
-    )
-    arguments = parser.parse_args()
-    if not 0 < arguments.hours < float("inf"):
-        parser.error(f"--hours: {arguments.hours}: a number above 0")
-    return arguments
-
-
-def _delays(text: str) -> list[float]:
-    return [float(part) for part in text.split(",") if part]
+    print(summary(result.outcomes, kept_reports.run_folder(Path(), result.branch or "")))
+    print(result.headline(), flush=True)
+    if result.decision is not None:
+        print(gate_summary(result.decision), flush=True)
+        sys.exit(0 if result.decision.version else REFUSED)
 
 
 if __name__ == "__main__":

@@ -4,33 +4,28 @@ Needs a Prefect server. Beside the flows it serves, on loopback alone, the repor
 the links in Prefect open.
 """
 
-import argparse
 import asyncio
 import os
 import signal
-import threading
 import time
+from argparse import Namespace
 from contextlib import suppress
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from prefect.runner import Runner
 
-from flows import automations, deployments, logs, places, shelf
-from flows.command_line import Parser, ending
-from flows.server import configured
+from flows import automations
+from flows.front_door import command_table
+from flows.orchestration import deployments
+from flows.orchestration.server import configured
+from flows.pages import kept_reports
+from flows.pages.report_server import serve_reports
+from flows.repo import checkout
+from flows.system import logs
+from flows.system.exit_status import ending
 
-PORT = 4201
 GRACE = 40.0  # seconds that runs have to end after SIGTERM
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files and says nothing of it."""
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing."""
 
 
 class GentleRunner(Runner):
@@ -39,7 +34,7 @@ class GentleRunner(Runner):
     So a training writes its state, and a run says how it ended.
     """
 
-    def handle_sigterm(self, *arguments: Any, **words: Any) -> None:
+    def handle_sigterm(self, *arguments: Any, **keywords: Any) -> None:
         """Pass SIGTERM on, wait, then end."""
         pids = _children()
         for pid in pids:
@@ -48,7 +43,7 @@ class GentleRunner(Runner):
         deadline = time.monotonic() + GRACE
         while any(map(_lives, pids)) and time.monotonic() < deadline:
             time.sleep(0.1)
-        super().handle_sigterm(*arguments, **words)
+        super().handle_sigterm(*arguments, **keywords)
 
 
 def _children() -> list[int]:
@@ -64,57 +59,32 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def serve_reports(folder: Path, port: int) -> str:
-    """Serve the shelf on loopback for as long as this process lives; return its address.
-
-    Raises OSError where the port is taken.
-    """
-    place = folder / shelf.SHELF
-    place.mkdir(parents=True, exist_ok=True)
-    server = ThreadingHTTPServer(("127.0.0.1", port), partial(Quiet, directory=os.fspath(place)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_address[1]}"
-
-
-def main() -> None:
+def main(arguments: Namespace | None = None) -> None:
     """Serve until stopped. What runs then is stopped too, its training resumable."""
-    arguments = _arguments()
+    asked = arguments or command_table.arguments("serve")
     logs.shorten()
     with ending():
-        folder = places.project(".")
+        folder = checkout.project(".")
         url = configured()
-        found = deployments.read(folder)
-        automations.crash_silent_runs(arguments.silent)
-        if arguments.notify:
-            automations.notify(arguments.notify)
-        if arguments.reports_port >= 0:
+        served = deployments.read(folder)
+        automations.crash_silent_runs(asked.silent)
+        if asked.notify:
+            automations.notify(asked.notify)
+        if asked.reports_port >= 0:
             try:
-                os.environ[shelf.ADDRESS] = serve_reports(folder, arguments.reports_port)
+                reports_folder = folder / kept_reports.FOLDER
+                os.environ[kept_reports.ADDRESS] = serve_reports(reports_folder, asked.reports_port)
             except OSError as error:
-                error.filename = f"--reports-port {arguments.reports_port}"
+                error.filename = f"--reports-port {asked.reports_port}"
                 raise
-            print(f"reports   {os.environ[shelf.ADDRESS]}", flush=True)
+            print(f"reports   {os.environ[kept_reports.ADDRESS]}", flush=True)
         # Not paused on shutdown: that would end as well what somebody has paused in the browser.
-        runner = GentleRunner(pause_on_shutdown=False, limit=arguments.limit)
-        for deployment in found:
+        runner = GentleRunner(pause_on_shutdown=False, limit=asked.limit)
+        for deployment in served:
             runner.add_deployment(deployment)
-        names = ", ".join(f"{deployment.flow_name}/{deployment.name}" for deployment in found)
+        names = ", ".join(f"{deployment.flow_name}/{deployment.name}" for deployment in served)
         print(f"server    {url}\nserved    {names}", flush=True)
         asyncio.run(runner.start())
-
-
-def _arguments() -> argparse.Namespace:
-    parser = Parser(prog="python -m flows.serve", description=(__doc__ or "").split("\n\n")[1])
-    parser.add_argument("--limit", type=int, default=4, help="flows that run at the same time, at most; 4")
-    parser.add_argument(
-        "--reports-port",
-        type=int,
-        default=PORT,
-        metavar="N",
-        help=f"of the reports; {PORT}; 0: any; -1: none",
-    )
-    automations.options(parser)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ A grid, or with --random some draws from it. `dvc exp show` lists what came of t
 one. A sweep that was stopped and is started again runs what is missing.
 """
 
-import argparse
 import os
 import tempfile
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,41 +14,54 @@ from typing import Any
 from prefect import flow
 from prefect.futures import wait
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import SecretStr
 
-from flows import logs, overrides, places, registry, runs, search, show, trials
-from flows.command_line import Parser, ending
-from flows.git import Git
-from flows.lineage import INCOMPARABLE
-from flows.search import Plan
-from flows.server import server
-from flows.trials import FAILED, Trial, trial
+from flows.front_door import command_table
+from flows.front_door.flow_options import DASK, HOURS, RAY, THREADS
+from flows.orchestration import artifacts, run_context
+from flows.orchestration.secrets import hidden, plain, plain_values
+from flows.orchestration.server import server
+from flows.repo import checkout, model_versions, param_overrides
+from flows.repo.git import Git
+from flows.repo.lineage import INCOMPARABLE
+from flows.system import logs, pinned_environments
+from flows.system.exit_status import ending
+from flows.tasks import search_space, trials
+from flows.tasks.search_space import Plan
+from flows.tasks.trials import FAILED, Trial, trial
+from gan import urls
 from gan.errors import UserError
-from gan.params import PARAMS_FILE
+from gan.paths import PARAMS, PINS
 
-HOURS = 48.0
 SHOWN = ("fd_semantic", "fd_texture", "precision", "recall")
 CLUSTERS = {
     "DASK_LOGGING__DISTRIBUTED": "warning",
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing phones home
     "RAY_kill_child_processes_on_worker_exit": "false",  # it would kill the guard, and leave the trial
 }
-THREADS, DASK, RAY = "threads", "dask", "ray"
 
 
 class SweepFailed(UserError):
     """At least one trial failed; keeps what became of all."""
 
-    def __init__(self, found: Sequence[Trial]) -> None:
+    def __init__(self, trials: Sequence[Trial]) -> None:
         failed = [
-            f"{row.plan.name} ({row.plan.words()}): {row.reason}" for row in found if row.outcome == FAILED
+            f"{trial.plan.name} ({trial.plan.describe()}): {trial.reason}"
+            for trial in trials
+            if trial.outcome == FAILED
         ]
-        super().__init__(f"{len(failed)} of {len(found)} trials failed: {'; '.join(failed)}")
-        self.trials = list(found)
+        super().__init__(f"{len(failed)} of {len(trials)} trials failed: {'; '.join(failed)}")
+        self.trials = list(trials)
 
 
-@flow(name="sweep", flow_run_name=runs.sweep_name, on_failure=[runs.tell], on_crashed=[runs.tell])
+@flow(
+    name="sweep",
+    flow_run_name=run_context.sweep_name,
+    on_failure=[run_context.tell],
+    on_crashed=[run_context.tell],
+)
 def sweep(
-    params: list[str],
+    params: list[str | SecretStr],
     revision: str = "HEAD",
     root: str = ".",
     name: str = "sweep",
@@ -57,6 +70,7 @@ def sweep(
     jobs: int = 1,
     on: str = THREADS,
     hours: float = HOURS,
+    unpinned: bool = False,
 ) -> list[Trial]:
     """Try params at a revision; return what became of each trial, in the order of the search.
 
@@ -64,29 +78,31 @@ def sweep(
     by ``seed``; None: the whole grid. ``jobs``: trials side by side on a machine; one, since a GPU
     trains one thing at a time. ``on``: threads, dask or ray here, or the address of a Dask scheduler
     (tcp://…) or Ray cluster (ray://…) whose workers share this checkout. ``hours``: a trial gets, at
-    most. Raises UserError, and SweepFailed when all have ended and one failed.
+    most. ``unpinned``: go on where packages are not as packages.yaml pins them. Raises UserError, and
+    SweepFailed when all have ended and one failed.
     """
     logs.shorten()
-    folder = places.project(root)
+    folder = checkout.project(root)
     git = Git(folder)
-    base = registry.resolve(git, revision)
-    plans = planned(git, base.commit, params, name, random, seed)
+    base = model_versions.resolve(git, revision)
+    plans = planned(git, base.commit, [plain(text) for text in params], name, random, seed)
     runner = _runner(on, jobs)
+    _hold(git, base.commit, unpinned)
     logs.logger().info("%d trials at %s, %d at a time", len(plans), base.commit[:10], jobs)
     _warn_of_threads(folder, base.commit, git, jobs, on)
     fan_out = _trials.with_options(task_runner=runner)
-    found = fan_out(os.fspath(folder), base.commit, plans, jobs, hours)
-    show.trials(rows(found))
-    if any(row.outcome == FAILED for row in found):
-        raise SweepFailed(found)
-    return found
+    results = fan_out(os.fspath(folder), base.commit, plans, jobs, hours, unpinned)
+    artifacts.trials(rows(results))
+    if any(row.outcome == FAILED for row in results):
+        raise SweepFailed(results)
+    return results
 
 
 @flow(name="trials", flow_run_name="trials")
-def _trials(root: str, base: str, plans: list[Plan], jobs: int, hours: float) -> list[Trial]:
+def _trials(root: str, base: str, plans: list[Plan], jobs: int, hours: float, unpinned: bool) -> list[Trial]:
     futures = []
     try:
-        futures = [trial.submit(root, base, plan, jobs, hours) for plan in plans]
+        futures = [trial.submit(root, base, plan, jobs, hours, unpinned) for plan in plans]
         wait(futures)
     finally:  # Ctrl-C, SIGTERM and cancelling raise here; workers of Dask and Ray go with their cluster
         trials.stop()
@@ -107,12 +123,18 @@ def planned(
     """Return the trials, each one's params checked. Raises UserError before any has started."""
     if git.ask("check-ref-format", trials.ref(commit, f"{name}-x")) is None or name.startswith("-"):
         raise UserError(f"--name {name}: not a name for an experiment; letters, digits and dashes are")
-    found = search.grid(texts, name) if random is None else search.draw(texts, name, random, seed)
+    plans = search_space.grid(texts, name) if random is None else search_space.draw(texts, name, random, seed)
+    overrides = ((f"{plan.name} ({plan.describe()})", plain_values(plan.values)) for plan in plans)
+    param_overrides.check_at(git, commit, overrides)
+    return plans
+
+
+def _hold(git: Git, commit: str, unpinned: bool) -> None:
+    """Refuse packages that are not as pinned, before a trial has started; each worker refuses its own."""
     with tempfile.TemporaryDirectory() as folder:
-        for plan in found:
-            (Path(folder) / PARAMS_FILE).write_text(git.text(commit, str(PARAMS_FILE)), encoding="utf-8")
-            overrides.apply(Path(folder), plan.values, f"{plan.name} ({plan.words()})")
-    return found
+        if (text := git.blob(commit, str(PINS))) is not None:
+            (Path(folder) / PINS).write_bytes(text)
+        pinned_environments.hold(Path(folder), unpinned)
 
 
 def _runner(on: str, jobs: int) -> Any:
@@ -144,8 +166,9 @@ def _runner(on: str, jobs: int) -> Any:
 
 def _warn_of_threads(folder: Path, commit: str, git: Git, jobs: int, on: str) -> None:
     """Say where trials would fight for the processors: two trainings on the same cores crawl."""
-    threads = overrides.value(git.text(commit, str(PARAMS_FILE)), PARAMS_FILE.name)["train"]["threads"]
+    wanted = param_overrides.value(git.text(commit, str(PARAMS)), PARAMS.name)["train"]["threads"]
     here = os.cpu_count() or 1
+    threads = here if wanted == "auto" else wanted
     if "://" not in on and jobs > 1 and jobs * threads > here:
         text = (
             "%d trials of train.threads %d on %d processors: much slower than one by one; set train.threads=1"
@@ -153,59 +176,50 @@ def _warn_of_threads(folder: Path, commit: str, git: Git, jobs: int, on: str) ->
         logs.logger().warning(text, jobs, threads, here)
 
 
-def rows(found: Sequence[Trial]) -> list[dict[str, str]]:
+def rows(trials: Sequence[Trial]) -> list[dict[str, str]]:
     """Return the trials as rows of a table, the best first."""
-    first = next((key for key in SHOWN if any(key in row.metrics for row in found)), None)
-    ordered = sorted(found, key=lambda row: row.metrics.get(first, float("inf")) if first else 0.0)
-    shown = [key for key in SHOWN if any(key in row.metrics for row in found)]
+    first = next((key for key in SHOWN if any(key in row.metrics for row in trials)), None)
+    ordered = sorted(trials, key=lambda row: row.metrics.get(first, float("inf")) if first else 0.0)
+    metrics = [key for key in SHOWN if any(key in row.metrics for row in trials)]
     return [
         {"experiment": row.plan.name, "outcome": row.outcome}
-        | {key: str(value) for key, value in row.plan.values.items()}
-        | {key: f"{row.metrics[key]:.3g}" if key in row.metrics else "" for key in shown}
+        | {key: urls.redacted(plain(value)) for key, value in row.plan.values.items()}
+        | {key: f"{row.metrics[key]:.3g}" if key in row.metrics else "" for key in metrics}
         | {"seconds": "" if row.seconds is None else f"{row.seconds:g}"}
         for row in ordered
     ]
 
 
-def summary(found: Sequence[Trial]) -> str:
+def summary(trials: Sequence[Trial]) -> str:
     """Return what the terminal shows: a table, the best first."""
-    table = rows(found)
+    table = rows(trials)
     wide = {key: max(len(key), *(len(row[key]) for row in table)) for key in table[0]}
     lines = ["  ".join(f"{value:<{wide[key]}}" for key, value in row.items()).rstrip() for row in table]
     head = "  ".join(f"{key:<{size}}" for key, size in wide.items()).rstrip()
-    if len({row.scorer for row in found if row.metrics}) > 1:
+    if len({row.scorer for row in trials if row.metrics}) > 1:
         lines.append(f"measured {INCOMPARABLE}")
-    return "\n".join(["", head, *lines, "", "`dvc exp show` lists them, `dvc exp apply NAME` takes one"])
+    if finished := sum(row.outcome != FAILED for row in trials):
+        which = "them" if finished == len(trials) else f"the {finished} that did not fail"
+        lines += ["", f"`dvc exp show` lists {which}, `dvc exp apply NAME` takes one"]
+    return "\n".join(["", head, *lines])
 
 
-def main() -> None:
+def main(arguments: Namespace | None = None) -> None:
     """Sweep from the command line."""
-    arguments = _arguments()
+    asked = arguments or command_table.arguments("sweep")
     with ending():
-        git = Git(places.project("."))
-        base = registry.resolve(git, arguments.revision)
-        planned(git, base.commit, arguments.params, arguments.name, arguments.random, arguments.seed)
-        _runner(arguments.on, arguments.jobs)
+        git = Git(checkout.project("."))
+        base = model_versions.resolve(git, asked.revision)
+        planned(git, base.commit, asked.params, asked.name, asked.random, asked.seed)
+        _runner(asked.on, asked.jobs)
         try:
             with server():
-                found = sweep(**vars(arguments))
+                given = {**vars(asked), "params": [hidden(text) for text in asked.params]}
+                results = sweep(**given)
         except SweepFailed as error:
             print(summary(error.trials), flush=True)
             raise
-    print(summary(found))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = Parser(prog="python -m flows.sweep", description=(__doc__ or "").split("\n\n")[1])
-    parser.add_argument("params", nargs="+", metavar="NAME=VALUE,VALUE", help="what to try")
-    parser.add_argument("--random", type=int, metavar="N", help="so many draws; otherwise the whole grid")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws; 0")
-    parser.add_argument("--revision", default="HEAD", help="what to start from; HEAD")
-    parser.add_argument("--name", default="sweep", help="what the experiments' names begin with; sweep")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="trials side by side; 1")
-    parser.add_argument("--on", default=THREADS, help="threads, dask, ray, tcp://… or ray://…; threads")
-    parser.add_argument("--hours", type=float, default=HOURS, help=f"that a trial gets, at most; {HOURS:g}")
-    return parser.parse_args()
+    print(summary(results))
 
 
 if __name__ == "__main__":

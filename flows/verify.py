@@ -4,22 +4,25 @@ DVC trusts its cache, and a remote that is not set to `verify`. This reads every
 revision needs and holds it to its name.
 """
 
-import argparse
 import shutil
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from flows import graph, objects, places
-from flows.command_line import Parser, ending
-from flows.git import Git
-from flows.rebuild import recorded
-from flows.record import kept
+from flows.front_door import command_table
+from flows.repo import cache_objects, checkout, dvc_graph
+from flows.repo.git import Git
+from flows.repo.lock_file import dvc_outputs
+from flows.system.exit_status import ending
+from flows.tasks.rebuild import recorded
 from gan.errors import UserError
 from gan.files import RUNS, run_lock
 
 
-def verify(folder: Path, name: str, remote: str | None, from_remote: bool) -> tuple[int, list[objects.Fault]]:
+def verify(
+    folder: Path, name: str, remote: str | None, from_remote: bool
+) -> tuple[int, list[cache_objects.Fault]]:
     """Check what a revision keeps in the cache, or in a remote; return how many outs, and the faults.
 
     A remote's objects are fetched to a folder that goes with the call. Raises UserError where the
@@ -27,50 +30,43 @@ def verify(folder: Path, name: str, remote: str | None, from_remote: bool) -> tu
     """
     git = Git(folder)
     revision = git.resolve(name)
-    by_stage = kept(git, revision.commit, recorded(git, revision))
+    by_stage = dvc_outputs(git, revision.commit, recorded(git, revision))
     wanted = {path: md5 for outs in by_stage.values() for path, md5 in outs.items()}
     if not from_remote:
-        return len(wanted), objects.check(graph.cache_folder(folder), wanted)
-    place = folder / RUNS / "verify"
-    with run_lock(places.lock_name(folder, "verify")):
-        shutil.rmtree(place, ignore_errors=True)  # what a killed call left
+        return len(wanted), cache_objects.check(dvc_graph.cache_folder(folder), wanted)
+    target = folder / RUNS / "verify"
+    with run_lock(checkout.lock_name(folder, "verify")):
+        shutil.rmtree(target, ignore_errors=True)  # what a killed call left
         try:
             stages = [stage for stage, outs in by_stage.items() if outs]
-            said = graph.fetch(folder, revision.commit, stages, cache=place, remote=remote)
-            faults = objects.check(place, wanted)
-            if said and len(faults) == len(wanted):
-                raise UserError(f"nothing could be read from the remote: {said}")
-            return len(wanted), [replace(fault, place=fault.place.relative_to(place)) for fault in faults]
+            message = dvc_graph.fetch(folder, revision.commit, stages, cache=target, remote=remote)
+            faults = cache_objects.check(target, wanted)
+            if message and len(faults) == len(wanted):
+                raise UserError(f"nothing could be read from the remote: {message}")
+            return len(wanted), [replace(fault, path=fault.path.relative_to(target)) for fault in faults]
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(target, ignore_errors=True)
 
 
-def main() -> None:
+def main(arguments: Namespace | None = None) -> None:
     """Check a revision's objects from the command line."""
-    arguments = _arguments()
+    asked = arguments or command_table.arguments("verify")
     with ending():
-        folder = places.project(".")
-        from_remote = arguments.remote is not None
-        count, faults = verify(folder, arguments.revision, arguments.remote or None, from_remote)
-        where = f"the remote {arguments.remote}".strip() if from_remote else "the cache"
+        folder = checkout.project(".")
+        from_remote = asked.remote is not None
+        count, faults = verify(folder, asked.revision, asked.remote or None, from_remote)
+        where = f"the remote {asked.remote}".strip() if from_remote else "the cache"
         for fault in faults:
-            print(f"  {fault.what:<8} {fault.output}  {fault.place}")
+            print(f"  {fault.what:<8} {fault.output}  {fault.path}")
         if faults:
-            advice = "`dvc push` from where they are whole" if from_remote else "`dvc fetch`"
+            advice = f"`python -m flows.reproduce {asked.revision} --restore` makes it anew"
+            if from_remote:
+                advice = f"`python -m flows.push {asked.revision}` from where it is whole"
             sys.exit(
-                f"error: {where} lacks or spoils {len(faults)} of what {arguments.revision} keeps there; "
-                f"delete what is corrupt, then {advice}, or make it again: `dvc repro`"
+                f"error: {where} has {len(faults)} missing or corrupt objects of {asked.revision}; "
+                f"delete what is corrupt, then {advice}"
             )
-        print(f"{count} outputs of {arguments.revision} are whole in {where}")
-
-
-def _arguments() -> argparse.Namespace:
-    parser = Parser(prog="python -m flows.verify", description=(__doc__ or "").split("\n\n")[1])
-    parser.add_argument("revision", nargs="?", default="HEAD")
-    parser.add_argument(
-        "--remote", nargs="?", const="", metavar="NAME", help="check a remote, not the cache; the default one"
-    )
-    return parser.parse_args()
+        print(f"{count} outputs of {asked.revision} are whole in {where}")
 
 
 if __name__ == "__main__":

@@ -17,16 +17,28 @@ RUNS = Path(".runs")  # what git and DVC do not track: locks, resume states, tim
 
 # The checkout that a worktree stands in for: what a user's relative path is relative to.
 CHECKOUT = "GANFLOW_CHECKOUT"
+EXPERIMENTS = (".dvc", "tmp", "exps")
 
 
 def users_path(text: str) -> Path:
     """Return the path of a file or folder that a param names.
 
-    A relative one is looked for here and then, in a worktree of a rebuild, in the user's checkout.
+    A relative one is looked for here and then, in a worktree or a copy, in the user's checkout.
     """
     path = Path(text).expanduser()
-    checkout = os.environ.get(CHECKOUT)
-    return path if checkout is None or path.exists() else Path(checkout) / path
+    checkout = _checkout()
+    return path if checkout is None or path.exists() else checkout / path
+
+
+def _checkout() -> Path | None:
+    """Return the checkout that this folder stands in for; None if it is one itself."""
+    if named := os.environ.get(CHECKOUT):
+        return Path(named)
+    # `dvc exp run --temp` and `--queue` work in copies, CHECKOUT/.dvc/tmp/exps/NAME.
+    here = Path.cwd()
+    return next(
+        (folder.parents[3] for folder in (here, *here.parents) if folder.parts[-4:-1] == EXPERIMENTS), None
+    )
 
 
 @contextmanager
@@ -88,6 +100,14 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not JSON ({error}); delete it and run `dvc repro`") from None
 
 
+def empty_folder(path: Path, option: str) -> Path:
+    """Return the folder to write, absolute. Raises UserError where something is in it, or is it."""
+    folder = path.resolve()
+    if folder == Path.cwd() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise UserError(f"{option} {path}: not an empty folder; name a new one")
+    return folder
+
+
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
     """Build a folder beside ``path`` that takes its place when the block ends well.
@@ -128,27 +148,42 @@ def sha256_file(path: Path) -> str:
 
 @contextmanager
 def run_lock(name: str) -> Iterator[None]:
-    """Hold ``.runs/NAME.lock`` for the block; the kernel releases it however the process ends.
+    """Hold ``.runs/NAME.lock`` for the block.
 
     Raises UserError when another process holds it: a second trainer beside an orphan of a
     killed `dvc repro` would write the same files.
     """
     path = RUNS / f"{name}.lock"
+    file = take_lock(path)
+    if file is None:
+        raise UserError(
+            f"{name}: process {lock_holder(path)} is already at it here ({path} is locked); "
+            "wait for it, or stop it and run again"
+        )
+    with file:
+        yield
+
+
+def take_lock(path: Path) -> BinaryIO | None:
+    """Lock a file until it is closed; the kernel releases it however the process ends.
+
+    Return None if another process holds it, `lock_holder` says which.
+    """
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = open(path, "a+b")  # noqa: SIM115 - closing it would release the lock
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().decode(errors="replace").strip() or "unknown"
-            raise UserError(
-                f"{name}: process {holder} is already at it here ({path} is locked); "
-                "wait for it, or stop it and run again"
-            ) from None
-        with naming(path):
-            file.truncate(0)
-            file.write(str(os.getpid()).encode())
-            file.flush()
-        yield
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    with naming(path):
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
+        file.flush()
+    return file
+
+
+def lock_holder(path: Path) -> str:
+    """Return the number of the process that holds a lock, as far as it is known."""
+    return path.read_text(encoding="utf-8", errors="replace").strip() or "unknown"

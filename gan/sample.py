@@ -1,7 +1,7 @@
 """Images out of a model file, for others: `python -m gan.sample --model FILE --count N --seed S --out DIR`.
 
-Needs the model file and nothing else: no params, no data, no network. The same model, seed and kind of
-machine give the same images, however many are drawn and whatever the batch; only signatures differ.
+Needs the model file and nothing else: no params, no data, no network. The same model and seed give the
+same images, however many are drawn and whatever the batch; only signatures differ.
 """
 
 import argparse
@@ -14,36 +14,34 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from gan import devices, files, images
-from gan.command_line import Parser, above_zero, not_negative, path, positive, seed
+from gan import command_options, devices, files
+from gan.data import images
 from gan.data.arrays import write_header
-from gan.errors import UserError
 from gan.evaluation.sampling import blocks, round_trip, sample_inputs
 from gan.networks.build import labels_of
-from gan.networks.files import Published, load_generator
-from gan.networks.record import versions
+from gan.networks.model_file import Published, load_generator
+from gan.networks.model_record import versions
 from gan.provenance import keys
-from gan.provenance.credentials import Stamp
+from gan.provenance.credentials import Stamp, available
 from gan.stage import Progress, run, say
 
 GRID = 100  # images of grid.png, at most
 SIDE = 4  # rows and columns of the animation
-BATCH = 256
 
 
-def main() -> None:
+def main(arguments: argparse.Namespace | None = None) -> None:
     """Draw, mark, write and sign what the command line asks for."""
-    arguments = _arguments()
-    run("sample", lambda: export(arguments), lock=False)
+    asked = arguments or command_options.parse(command_options.sample, "python -m gan.sample")
+    run("sample", lambda: export(asked), lock=False, stage=False)
 
 
 def export(arguments: argparse.Namespace) -> None:
     """Write the folder `--out`, whole or not at all. Raises UserError."""
-    out = _free(arguments.out)
+    out = files.empty_folder(arguments.out, "--out")
+    device = devices.prepare(arguments.device, arguments.threads or "auto")
     generator, model = load_generator(arguments.model), files.sha256_file(arguments.model)
-    only = None if arguments.label is None else _class(generator, arguments.label)
-    threads = arguments.threads or generator.config.get("train", {}).get("threads", 2)
-    device = devices.prepare(arguments.device, threads)
+    label = arguments.label
+    only = None if label is None else generator.class_number(label, f"--class {label}")
     facts = {
         "model_sha256": model,
         "data_inventory_sha256": generator.config.get("data_inventory_sha256"),
@@ -52,7 +50,6 @@ def export(arguments: argparse.Namespace) -> None:
         "class": None if only is None else generator.classes()[only],
         "truncation": arguments.truncation,
         "device": device,
-        "threads": threads,
         "packages": versions(),
         "marked": arguments.mark,
     }
@@ -83,6 +80,7 @@ class Exporter:
 
             self.mark = Mark(keys.mark_key(arguments.mark_key))
         if not arguments.unsigned:
+            available()  # before a key is made
             self.stamp = Stamp(keys.signer(arguments.key, arguments.certificate))
 
     def treated(self) -> str:
@@ -131,56 +129,6 @@ class Exporter:
             content = self.stamp.sign(content, mime, path.name, {**self.facts, **facts})
         with files.naming(path):  # the folder is whole or absent, so its files need not be one by one
             path.write_bytes(content)
-
-
-def _free(out: Path) -> Path:
-    """Return the folder to write, absolute. Raises UserError where something is in it, or is it."""
-    place = out.resolve()
-    if place == Path.cwd() or (place.exists() and (not place.is_dir() or any(place.iterdir()))):
-        raise UserError(f"--out {out}: not an empty folder; name a new one")
-    return place
-
-
-def _class(generator: Published, text: str) -> int:
-    """Find a class by its name or, where none is called so, its number."""
-    names = generator.classes()
-    if not names:
-        raise UserError(f"--class {text}: this model knows no classes; leave it out")
-    if text in names:
-        return names.index(text)
-    if text.isdecimal() and int(text) < len(names):
-        return int(text)
-    shown = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")
-    raise UserError(f"--class {text}: no class of this model; it has {shown}, or their numbers from 0")
-
-
-def _arguments() -> argparse.Namespace:
-    parser = Parser(prog="python -m gan.sample", description=(__doc__ or "").split("\n\n")[0])
-    add = parser.add_argument
-    add("--model", type=path, required=True, metavar="FILE", help="a generator: models/generator.safetensors")
-    add("--count", type=above_zero, required=True, metavar="N", help="images")
-    add("--seed", type=seed, default=0, metavar="S", help="of the latents (0)")
-    add("--out", type=path, required=True, metavar="DIR", help="a new folder")
-    add("--class", dest="label", metavar="NAME", help="images of this class alone: its name or number")
-    add("--truncation", type=positive, metavar="T", help="keep latents within ±T: less variety, fewer flaws")
-    add(
-        "--batch",
-        type=above_zero,
-        default=BATCH,
-        help=f"images held in memory; changes none of them ({BATCH})",
-    )
-    add("--frames", type=not_negative, default=48, help="of the animation (48); 0: none")
-    add("--gif", action="store_true", help="the animation as GIF, not WebP")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (auto)")
-    add(
-        "--threads", type=above_zero, help="of the processor; another number may round otherwise (as trained)"
-    )
-    add("--mark", action=argparse.BooleanOptionalAction, default=True, help="a keyed mark in the pixels (on)")
-    add("--mark-key", type=path, metavar="FILE", help=f"its secret, instead of {keys.MARK} or our own")
-    add("--unsigned", action="store_true", help="without signed content credentials")
-    add("--key", type=path, metavar="FILE", help=f"PEM key that signs, instead of {keys.KEY} or our own")
-    add("--certificate", type=path, metavar="FILE", help=f"its chain, instead of {keys.CERTIFICATE}")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

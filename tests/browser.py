@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+
+from tests.missing_programs import skip_without
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -35,7 +36,7 @@ def chromium(
     Widths below a desktop window's least (a phone's 390) are set by device metrics.
     """
     if CHROMIUM is None or DRIVER is None:
-        pytest.skip("no Chromium with its driver here")
+        skip_without("Chromium")
     options = ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in (*QUIET, f"--user-data-dir={profile}"):
@@ -53,13 +54,14 @@ def chromium(
 
 
 def requests(driver: Chrome) -> list[str]:
-    """Return the addresses asked for since the last call, but for data: and blob: ones."""
-    found = []
+    """Return the addresses asked for since the last call, but for data:, blob: and the browser's own."""
+    addresses = []
     for entry in driver.get_log("performance"):
         message = json.loads(entry["message"])["message"]
         if message["method"] == "Network.requestWillBeSent":
-            found.append(message["params"]["request"]["url"])
-    return [url for url in found if not url.startswith(("data:", "blob:", "chrome:", "about:"))]
+            addresses.append(message["params"]["request"]["url"])
+    inner = "data:", "blob:", "chrome:", "chrome-untrusted:", "about:"
+    return [url for url in addresses if not url.startswith(inner)]
 
 
 def screenshot(driver: Chrome, path: Path) -> None:

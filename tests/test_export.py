@@ -9,10 +9,11 @@ import onnxruntime
 import pytest
 import torch
 
-from gan import export, files
+from gan import files
 from gan.errors import UserError
+from gan.export import __main__ as export
 from gan.networks.build import join, one_hot
-from gan.networks.files import load_generator
+from gan.networks.model_file import load_generator
 from tests.conftest import ROOT
 from tests.provenance.conftest import MakeModel, make_model
 
@@ -28,6 +29,7 @@ slow = pytest.mark.slow
         pytest.param("dcgan", 0, {"network_dense_units": 16, "network_kernel_size": 5}, marks=slow),
         pytest.param("resnet", 3, {}, marks=slow),
         pytest.param("resnet", 0, {}, marks=slow),
+        pytest.param("residual", 3, {}, marks=slow),
         pytest.param("mlp", 3, {}, marks=slow),
         pytest.param("mlp", 0, {"network_latent_distribution": "uniform"}, marks=slow),
     ],
@@ -45,13 +47,13 @@ def test_onnx_computes_what_pytorch_does(
         latents = torch.randn(count, 8)
         labels = torch.arange(count) % classes if classes else None
         feed = {"latents": latents.numpy()} | ({} if labels is None else {"labels": labels.numpy()})
-        (found,) = session.run(["images"], feed)
+        (output,) = session.run(["images"], feed)
         with torch.no_grad():
             hot = None if labels is None else one_hot(labels, classes)
             wanted = generator.model(join(latents, hot)).numpy()
-        assert found.shape == (count, 3, 32, 32)
+        assert output.shape == (count, 3, 32, 32)
         assert wanted.std() > 0.02
-        assert np.abs(found - wanted).max() < export.TOLERANCE
+        assert np.abs(output - wanted).max() < export.TOLERANCE
     proto = onnx.load(target)
     facts = {item.key: item.value for item in proto.metadata_props}
     assert facts["model_sha256"] == files.sha256_file(model)

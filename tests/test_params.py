@@ -8,9 +8,10 @@ from ruamel.yaml import YAML
 
 from gan import params
 from gan.errors import UserError
-from tests.conftest import ROOT
+from gan.yaml12 import parse_yaml
+from tests.conftest import DEFAULTS
 
-TEXT = (ROOT / "params.yaml").read_text()
+TEXT = DEFAULTS.read_text()
 
 
 def written(folder: Path, text: str) -> Path:
@@ -28,7 +29,7 @@ def changed(key: str, value: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "words"),
+    ("key", "value", "expected"),
     [
         ("data.image_size", "33", ["data.image_size", "33", "32, 64 or 128"]),
         ("data.image_size", "'32'", ["data.image_size", "'32'"]),
@@ -43,7 +44,7 @@ def changed(key: str, value: str) -> str:
         ("train.seed", "1_000", ["train.seed", "'1_000'"]),  # ruamel takes it, YAML 1.2 does not
         ("train.seed", "on", ["train.seed", "'on'"]),
         ("train.device", "tpu", ["train.device", "'tpu'"]),
-        ("train.devices", "3", ["train.devices", "3", "batch_size 64"]),
+        ("train.devices", "3", ["train.devices", "3", "batch_size 32"]),
         ("train.devices", "64", ["train.devices", "64", "2 or more"]),
         ("train.objective", "hing", ["train.objective", "'hing'", "'hinge'"]),
         ("train.objective", "wasserstein", ["train.objective", "wasserstein", "train.gradient_penalty"]),
@@ -51,6 +52,19 @@ def changed(key: str, value: str) -> str:
         ("train.precision", "fp16", ["train.precision", "'fp16'", "bf16"]),
         ("train.compile", "1", ["train.compile", "1", "auto"]),
         ("train.on_divergence", "ignore", ["train.on_divergence", "'ignore'", "rollback"]),
+        ("train.on_collapse", "ignore", ["train.on_collapse", "'ignore'", "rollback"]),
+        ("train.patience", "6", ["train.patience", "6", "train.snapshots"]),
+        ("train.accumulate", "3", ["train.accumulate", "3", "batch_size 32"]),
+        ("train.accumulate", "2", ["train.accumulate", "2", "dcgan", "residual"]),
+        (
+            "train.augment_share",
+            "{from: 0, to: 2, over: 5}",
+            ["train.augment_share", "2", "less than or equal to 1"],
+        ),
+        ("train.learning_rate", "{from: 0, to: 1, over: 5}", ["train.learning_rate", "0", "greater than 0"]),
+        ("train.learning_rate", "{from: 1, to: 1}", ["train.learning_rate.over", "missing"]),
+        ("train.learning_rate", "{from: 1, to: 1, over: 0}", ["train.learning_rate.over", "0"]),
+        ("train.beta2", "{from: 0.9, to: 1.0, over: 5}", ["train.beta2", "1.0", "less than 1"]),
         ("train.augment_target", "1.5", ["train.augment_target", "1.5"]),
         ("network.conditional", "yes", ["network.conditional", "'yes'", "auto"]),
         ("sample.truncation", "0", ["sample.truncation", "0"]),
@@ -62,17 +76,17 @@ def changed(key: str, value: str) -> str:
     ],
 )
 def test_a_bad_value_is_refused_by_name_in_one_line(
-    tmp_path: Path, key: str, value: str, words: list[str]
+    tmp_path: Path, key: str, value: str, expected: list[str]
 ) -> None:
     with pytest.raises(UserError) as caught:
         params.load(written(tmp_path, changed(key, value)))
     message = str(caught.value)
     assert "\n" not in message
-    assert all(word in message for word in ["params.yaml", *words]), message
+    assert all(word in message for word in ["params.yaml", *expected]), message
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "expected"),
     [
         (TEXT.replace("beta1:", "beta_1:"), ["train.beta1: missing", "train.beta_1: unknown key"]),
         (TEXT.replace("\ntrain:", "\ntrian:"), ["train: missing", "trian: unknown key"]),
@@ -91,15 +105,15 @@ def test_a_bad_value_is_refused_by_name_in_one_line(
         ("- 1\n", ["no sections"]),
         ("data: [1", ["not valid YAML"]),
         (
-            TEXT.replace("  batch_size: 64 ", "  batch_size: !!python/object:os.system {} #"),
+            TEXT.replace("  batch_size: 32 ", "  batch_size: !!python/object:os.system {} #"),
             ["not valid YAML"],
         ),
     ],
 )
-def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, text: str, words: list[str]) -> None:
+def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, text: str, expected: list[str]) -> None:
     with pytest.raises(UserError) as caught:
         params.load(written(tmp_path, text))
-    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert all(word in str(caught.value) for word in expected), str(caught.value)
 
 
 def test_an_absent_file_is_one_line(tmp_path: Path) -> None:
@@ -120,9 +134,14 @@ SCALARS = """2e-4 010 on 12:30 0x1f 0o17 1. .5 1e5 +3 -0 ~ null true yes 2026-11
 
 @pytest.mark.parametrize("text", SCALARS.split())
 def test_scalars_are_read_as_dvc_reads_them(text: str) -> None:
-    ours = params.parse(f"a: {text}\n")["a"]
+    ours = parse_yaml(f"a: {text}\n")["a"]
     theirs = YAML(typ="safe", pure=True).load(f"a: {text}\n")["a"]
     if text == "2026-11-23":  # ruamel adds dates, which YAML 1.2's core schema does not have
         assert ours == text
     else:
         assert (ours, type(ours)) == (theirs, type(theirs))
+
+
+def test_the_classes_of_the_validation_are_written_as_labels_are_read(tmp_path: Path) -> None:
+    path = written(tmp_path, changed("validate.classes", '["cafe\u0301"]'))
+    assert params.load(path).validation.classes == ("caf\u00e9",)

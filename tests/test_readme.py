@@ -1,10 +1,11 @@
 """The README keeps its word: short, its figures those of the committed run, its commands there."""
 
+import json
 import re
 
-from gan.files import read_json
-from gan.report.metrics import metric_rows
-from tests.conftest import ROOT
+from flows.front_door.command_table import COMMANDS
+from gan.metric_table import metric_rows
+from tests.conftest import ROOT, committed
 
 # The page and the card show all; the README these.
 HEADLINE = ("fd_semantic", "fd_texture", "precision", "recall", "memorised", "label_divergence")
@@ -16,16 +17,16 @@ def test_it_is_short() -> None:
 
 
 def test_its_table_is_the_committed_run() -> None:
-    metrics = read_json(ROOT / "reports" / "metrics.json")
+    metrics = json.loads(committed("reports/evaluation.json"))
     rows = {
         f"| {row['name']} | {row['figure']} | {row['interval']} | {row['floor']} |"
         for row in metric_rows(metrics)
     }
     head = re.escape("| samples | 95 % interval | real |\n|---|---|---|---|\n")
-    shown = re.search(rf"\| n = (\d+) {head}((?:\|.*\n)+)", TEXT)
-    assert shown is not None
-    assert int(shown[1]) == metrics["n"]
-    table = shown[2].splitlines()
+    match = re.search(rf"\| n = (\d+) {head}((?:\|.*\n)+)", TEXT)
+    assert match is not None
+    assert int(match[1]) == metrics["n"]
+    table = match[2].splitlines()
     assert not set(table) - rows  # no figure that the run does not have
     for key in HEADLINE:
         (row,) = metric_rows({key: metrics[key]})
@@ -38,6 +39,11 @@ def test_the_targets_recipes_and_modules_it_names_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for recipe in (ROOT / "recipes").glob("*.yaml"):
         assert f"`{recipe.stem}`" in TEXT
+    blocks = "".join(re.findall(r"^```\w*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
+    commands = re.findall(r"^ganflow (\w+)", blocks, re.MULTILINE)
+    assert commands
+    for command in commands:
+        assert command in COMMANDS, command
     for module in re.findall(r"python -m ([\w.]+)", TEXT):
-        place = ROOT / module.replace(".", "/")
-        assert place.with_suffix(".py").exists() or (place / "__main__.py").exists(), module
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,14 +12,16 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from gan import export, files, sample
+from gan import files, sample, xmp
 from gan.data.arrays import read_arrays
 from gan.errors import UserError
-from gan.networks.files import load, save
-from gan.provenance import certificates, keys, xmp
+from gan.export import __main__ as export
+from gan.networks.model_file import load, save
+from gan.provenance import certificates, keys
 from gan.provenance.credentials import Checker
 from gan.provenance.mark import Mark
 from tests.conftest import ROOT
+from tests.in_process import printed_by
 from tests.provenance.conftest import MakeModel, config_home, make_model
 
 __all__ = ["config_home", "make_model"]  # fixtures
@@ -34,17 +35,8 @@ def draw(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
 
     def call(model: Path, out: Path, *arguments: object, status: object = 0, quick: bool = True) -> str:
         options = ["--unsigned", "--no-mark", "--frames", 0] if quick else []
-        words = ["--model", model, "--out", out, *options, *arguments]
-        monkeypatch.setattr(sys, "argv", ["gan.sample", *map(str, words)])
-        monkeypatch.setattr(signal, "signal", lambda *_: None)
-        found: object = 0
-        try:
-            sample.main()
-        except SystemExit as end:
-            found = end.code
-        printed = "".join(capfd.readouterr())
-        assert found == status, printed
-        return printed
+        argv = ["gan.sample", "--model", model, "--out", out, *options, *arguments]
+        return printed_by(sample.main, argv, status, monkeypatch, capfd)
 
     return call
 
@@ -81,9 +73,9 @@ def test_everything_from_the_model_file_alone(make_model: MakeModel, tmp_path: P
     model = make_model()
     empty = tmp_path / "empty"
     empty.mkdir()
-    words = ["--model", model, "--count", 10, "--seed", 1, "--out", tmp_path / "out", "--frames", 6]
+    argv = ["--model", model, "--count", 10, "--seed", 1, "--out", tmp_path / "out", "--frames", 6]
     done = subprocess.run(
-        [sys.executable, "-m", "gan.sample", *map(str, words)],
+        [sys.executable, "-m", "gan.sample", *map(str, argv)],
         cwd=empty,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -105,25 +97,25 @@ def test_everything_from_the_model_file_alone(make_model: MakeModel, tmp_path: P
     sha = files.sha256_file(model)
     checker = Checker([certificates.root(keys.signer().certificates)])
     for path in [*sorted(out.rglob("*.png")), out / "interpolation.webp"]:
-        found = checker.read(path.read_bytes(), f"image/{path.suffix[1:]}")
-        assert found is not None
-        assert (found.state, found.model) == ("trusted", sha)
+        credentials = checker.read(path.read_bytes(), f"image/{path.suffix[1:]}")
+        assert credentials is not None
+        assert (credentials.state, credentials.model) == ("trusted", sha)
         with Image.open(path) as image:
             assert xmp.read(image.info["xmp"].decode()).model == sha
             if path.parent.name == "png":
-                assert found.facts is not None
-                index = found.facts["index"]
+                assert credentials.facts is not None
+                index = credentials.facts["index"]
                 assert np.array_equal(np.asarray(image).transpose(2, 0, 1), arrays.images[index])
                 assert arrays.labels is not None
-                assert found.facts["class"] == arrays.classes[arrays.labels[index]]
-                assert (found.facts["seed"], found.facts["marked"]) == (1, True)
+                assert credentials.facts["class"] == arrays.classes[arrays.labels[index]]
+                assert (credentials.facts["seed"], credentials.facts["marked"]) == (1, True)
     assert Mark(keys.mark_key()).detect(arrays.images).p_value < 1e-4
     with Image.open(out / "grid.png") as grid:
         assert grid.size == (4 * 34 - 2, 3 * 34 - 2)
     with Image.open(out / "interpolation.webp") as animation:
         assert (animation.n_frames, animation.size) == (6, (134, 134))  # type: ignore[attr-defined]
     facts = json.loads((out / "provenance.json").read_text())
-    assert (facts["model_sha256"], facts["threads"]) == (sha, 1)
+    assert facts["model_sha256"] == sha
     assert str(tmp_path) not in (out / "provenance.json").read_text()
 
 
@@ -145,12 +137,13 @@ def test_a_class_and_truncation(draw: Draw, make_model: MakeModel, tmp_path: Pat
     same = every["labels"] == 1
     assert np.array_equal(by_name["images"][same], every["images"][same])
     assert near["images"].std(0).mean() < 0.5 * by_name["images"].std(0).mean()
-    said = draw(model, tmp_path / "no", "--count", 5, "--class", "dog", status=1)
+    output = draw(model, tmp_path / "no", "--count", 5, "--class", "dog", status=1)
     assert (
-        said == "error: --class dog: no class of this model; it has ant, bee, cat, or their numbers from 0\n"
+        output
+        == "error: --class dog: no class of this model; it has ant, bee, cat, or their numbers from 0\n"
     )
     none = make_model("plain.safetensors", classes=0)
-    assert "knows no classes" in draw(none, tmp_path / "no", "--count", 5, "--class", "1", status=1)
+    assert "has no classes" in draw(none, tmp_path / "no", "--count", 5, "--class", "1", status=1)
     draw(none, tmp_path / "plain", "--count", 5)
     assert set(load_file(tmp_path / "plain" / "images.safetensors")) == {"images"}
     old = make_model("old.safetensors", classes=3)
@@ -185,7 +178,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     cut.write_bytes(model.read_bytes()[:-100])
     text = tmp_path / "text.safetensors"
     text.write_text("hello")
-    for bad, said in {
+    for bad, message in {
         cut: "not a model file of this project",
         text: "not a model file of this project",
         tmp_path / "nonesuch": "no such file",
@@ -197,7 +190,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(
     }.items():
         line = draw(bad, tmp_path / "no", "--count", 1, status=1)
         assert line.startswith(f"error: {bad}: ")
-        assert said in line
+        assert message in line
         assert line.count("\n") == 1
     for arguments in (("--count", 0), ("--count", "x"), ("--count", 1, "--truncation", "-1"), ()):
         assert draw(model, tmp_path / "no", *arguments, status=2).count("\n") == 1
@@ -221,8 +214,10 @@ def test_a_full_disk_leaves_nothing(
         return real(self, content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    said = f"error: {tmp_path}/.out.tmp/png/00002.png: No space left on device; nothing half-written was left"
-    draw(make_model(), tmp_path / "out", "--count", 5, status=f"{said} there")
+    message = (
+        f"error: {tmp_path}/.out.tmp/png/00002.png: No space left on device; nothing half-written was left"
+    )
+    draw(make_model(), tmp_path / "out", "--count", 5, status=f"{message} there")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".out*"))
 
@@ -234,12 +229,13 @@ def test_without_what_only_provenance_and_export_need(make_model: MakeModel, tmp
     program = f"""
 import sys
 sys.modules |= dict.fromkeys({OPTIONAL})
-from gan import export, sample
+from gan import sample
+from gan.export import __main__ as export
 from gan.provenance import __main__
 sample.main()
 """
-    words = ["--model", make_model(), "--count", 1, "--out", tmp_path / "a", "--unsigned", "--frames", 0]
-    subprocess.run([sys.executable, "-c", program, *map(str, words)], cwd=ROOT, check=True)
+    argv = ["--model", make_model(), "--count", 1, "--out", tmp_path / "a", "--unsigned", "--frames", 0]
+    subprocess.run([sys.executable, "-c", program, *map(str, argv)], cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize("missing", OPTIONAL)
@@ -255,7 +251,7 @@ def test_a_missing_package_is_named_in_one_line(
         with pytest.raises(UserError, match=f"^{name}: not installed here"):
             export.export(model, tmp_path / "a.onnx")
     else:
-        said = draw(model, tmp_path / "b", "--no-mark", "--count", 1, status=1, quick=False)
-        assert said.startswith(f"error: {name}: not installed here")
-        assert said.count("\n") == 1
+        output = draw(model, tmp_path / "b", "--no-mark", "--count", 1, status=1, quick=False)
+        assert output.startswith(f"error: {name}: not installed here")
+        assert output.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} <= {model.name, "config"}

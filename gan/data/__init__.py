@@ -1,1 +1,1 @@
-"""Images in: sources, safe unpacking, decoding, the manifest, expectations, packed arrays."""
+"""Formats that stages share: archives, the inventory, packed arrays, the manifest, published data sets."""

@@ -1,7 +1,8 @@
-"""Archives read as streams: never unpacked to disk, and refused whole if an entry points out of them."""
+"""Archives read as streams: never unpacked to disk, and refused as a whole if an entry points outside."""
 
 import bz2
 import gzip
+import io
 import lzma
 import posixpath
 import re
@@ -9,16 +10,20 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Self, cast
 
-from gan.data.ahead import Ahead
-from gan.data.members import READ_ERRORS, Limits, Member, Readable, damaged
-from gan.data.names import ARCHIVE_SUFFIXES, printable
+from gan.data.archive_members import READ_ERRORS, Entry, Limits, Member, Readable, Unreadable, damaged
+from gan.data.file_names import ARCHIVE_SUFFIXES, LFS_POINTER, has_image_name, is_lfs_pointer, printable
+from gan.data.read_ahead import Ahead
+from gan.data.zip_names import entry_names
 from gan.errors import UserError
 
+_READABLE = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+_METHODS = {9: "Deflate64", 1: "Shrink", 6: "Implode", 93: "Zstandard", 95: "XZ", 98: "PPMd", 99: "AES"}
 _LINK_BYTES = 4096  # longest target of a link that is read
 # What nearly every tar's header is: a file's, all numbers octal, no prefix; size and checksum are taken out.
 _OCTAL, _LONG = rb"[0-7]{6}[0-7 \0][ \0]", rb"[0-7]{11}[ \0]"
@@ -28,48 +33,170 @@ _PLAIN = re.compile(
 )
 
 
-def members(path: Path, limits: Limits | None = None) -> Iterator[Member]:
-    """Yield an archive's files in its own order; links inside it too, which refuse to be read.
+def members(path: Path, limits: Limits | None = None, page: str | None = None) -> Iterator[Member]:
+    """Yield an archive's files in its own order, then its links, each with what it points to in it.
+
+    Of archives in it (a zip in a zip, a tar in either) the files, below a folder of its name, unless
+    images stand beside them: then they are copies, or no part of the set.
+    ``page``: the code page of a zip's names that do not say it; None: guessed.
 
     The kind is told from the content. Raises UserError when it is no archive, is truncated or
     damaged, needs a password, has an entry or a link that points out of it, or, where ``limits``
     are given, as soon as it is beyond them.
     """
     with open(path, "rb") as file:
-        head = file.read(6)
+        head = file.read(64)
+    if is_lfs_pointer(head):
+        raise UserError(f"{path.name}: {LFS_POINTER}")
     if head[:4] in (b"PK\3\4", b"PK\5\6", b"PK\7\x08"):
-        found = _zip_members(path, limits)
+        entries = _zip_members(path, limits, page)
     else:
-        found = _tar_members(path, head, limits)
-    for number, member in enumerate(found):
+        entries = _tar_members(path, head, limits)
+    for number, member in enumerate(entries):
         if limits:
             limits.check_files(number + 1)
         yield member
 
 
-def _zip_members(path: Path, limits: Limits | None) -> Iterator[Member]:
+def folder_of(path: str) -> str | None:
+    """Return an archive's path without its suffix; None of what is no archive by its name."""
+    suffix = next((each for each in ARCHIVE_SUFFIXES if path.lower().endswith(each)), None)
+    return path[: -len(suffix)] if suffix else None
+
+
+def _zip_members(
+    path: Path, limits: Limits | None, page: str | None, inner: IO[bytes] | None = None
+) -> Iterator[Member]:
+    """Yield a zip's files; ``inner``: of a zip within the zip ``path``."""
     with _whole(path):
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(inner or path)
     with archive:
         if limits:
             limits.check_bytes(path.name, sum(info.file_size for info in archive.infolist()))
-        for info in archive.infolist():
-            name = _inside(path, info.filename.replace("\\", "/"))
+        infos = archive.infolist()
+        names = [_inside(path, name) for name in entry_names(infos, page)]
+        info_by_name = dict(zip(names, infos, strict=True))
+        nested = inner is None and not any(map(has_image_name, names))
+        links: dict[str, str] = {}
+        for name, info in zip(names, infos, strict=True):
             if info.is_dir():
                 continue
             if info.flag_bits & 1:
                 raise UserError(f"{path.name}: {name} needs a password; give an archive without one")
+            if info.compress_type not in _READABLE:
+                raise _packed_otherwise(path, name, info.compress_type)
             if stat.S_ISLNK(info.external_attr >> 16):
                 with _whole(path), archive.open(info) as file:
                     target = file.read(_LINK_BYTES).decode(errors="replace")
-                yield _link(path, name, posixpath.dirname(name), target)
-            else:
-                member = Member(name, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
-                member.packed = info.compress_size
-                yield member
+                links[name] = _goal(path, name, posixpath.dirname(name), target)
+                continue
+            if nested and (folder := folder_of(name)):
+                with _whole(path), archive.open(info) as file:
+                    zipped = name.lower().endswith(".zip")
+                    entries = (
+                        _zip_members(path, limits, page, file) if zipped else _inner_tar(path, file, limits)
+                    )
+                    for member in entries:
+                        member.path = f"{folder}/{member.path}"
+                        yield member
+                continue
+            yield _zip_member(archive, name, info)
+        for name in links:
+            goal = info_by_name.get(_end(name, links))
+            whole = goal is not None and not goal.is_dir()
+            yield _zip_member(archive, name, goal) if goal and whole else Member(name, 0, lambda: None)
+
+
+def _zip_member(archive: zipfile.ZipFile, name: str, info: zipfile.ZipInfo) -> Member:
+    member = Member(name, info.file_size, lambda: archive.open(info))
+    member.packed = info.compress_size
+    return member
+
+
+def _packed_otherwise(path: Path, name: str, method: int) -> UserError:
+    """Return the error of a zip whose entries are packed in a way that cannot be read here."""
+    kind = _METHODS.get(method, f"method {method}")
+    return UserError(
+        f"{path.name}: {name} is packed by {kind}, which cannot be read here; unpack the archive "
+        f"(`7z x {path.name}`) and give the folder as data.source, or pack it again with Deflate"
+    )
+
+
+def _end(name: str, links: Mapping[str, str]) -> str:
+    """Follow links within an archive to the end; a loop ends where it began."""
+    seen = {name}
+    goal = links[name]
+    while goal in links and goal not in seen:
+        seen.add(goal)
+        goal = links[goal]
+    return goal
 
 
 def _tar_members(path: Path, head: bytes, limits: Limits | None) -> Iterator[Member]:
+    """Yield a tar's files, then its links by a second reading: each with the content of what it points to."""
+    links: dict[str, str] = {}
+    nested = True
+    for info, member in _tar_entries(path, head, limits):
+        if member is not None:
+            nested = nested and not has_image_name(member.path)
+            folder = folder_of(member.path) if nested and not member.path.lower().endswith(".zip") else None
+            for each in _inner_tar(path, member, limits) if folder else [member]:
+                each.path = f"{folder}/{each.path}" if folder else each.path
+                yield each
+        elif info.issym() or info.islnk():  # a symbolic one counts from its folder, a hard one from the top
+            name = _inside(path, info.name)
+            folder = posixpath.dirname(name) if info.issym() else ""
+            links[name] = _goal(path, name, folder, info.linkname)
+    if not links:
+        return
+    names: dict[str, list[str]] = {}
+    for name in links:
+        names.setdefault(_end(name, links), []).append(name)
+    for _, member in _tar_entries(path, head, limits):
+        if member is None:
+            continue
+        opener = _again(member)  # one for all links to it
+        for name in names.pop(member.path, []):
+            yield Member(name, member.size, opener, stream=path.name)
+    for name in sorted(name for left in names.values() for name in left):
+        yield Member(name, 0, lambda: None)
+
+
+def _inner_tar(path: Path, file: Readable, limits: Limits | None) -> Iterator[Member]:
+    """Yield the files of a tar within the archive ``path``, in one reading, so without its links."""
+    with _whole(path):
+        tar = tarfile.open(fileobj=cast(IO[bytes], file), mode="r|*", tarinfo=_Header)  # noqa: SIM115
+    size = 0
+    while True:
+        with _whole(path):
+            info = tar.next()
+            tar.members.clear()  # type: ignore[attr-defined]
+        if info is None:
+            return
+        size += info.size
+        if limits:
+            limits.check_bytes(path.name, size)
+        if info.isreg():
+            yield Member(
+                _inside(path, info.name), info.size, partial(tar.extractfile, info), stream=path.name
+            )
+
+
+def _again(member: Member) -> Callable[[], Readable]:
+    """Return what opens a tar's file however often, though the tar itself is read once."""
+    cached: list[bytes] = []
+
+    def opened() -> Readable:
+        if not cached:
+            cached.append(member.everything())
+        return io.BytesIO(cached[0])
+
+    return opened
+
+
+def _tar_entries(
+    path: Path, head: bytes, limits: Limits | None
+) -> Iterator[tuple[tarfile.TarInfo, Member | None]]:
     packed = path.stat().st_size
 
     def check(count: int) -> None:
@@ -90,7 +217,7 @@ def _tar_members(path: Path, head: bytes, limits: Limits | None) -> Iterator[Mem
                     while file.read(1 << 20):  # to the end, where the compression has its checksum
                         pass
                     return
-            yield from _tar_member(path, tar, info)
+            yield info, _tar_member(path, tar, info)
 
 
 def _decompressed(path: Path, head: bytes) -> IO[bytes]:
@@ -102,12 +229,9 @@ def _decompressed(path: Path, head: bytes) -> IO[bytes]:
     return bz2.open(path) if head.startswith(b"BZh") else open(path, "rb")
 
 
-def _tar_member(path: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Iterator[Member]:
+def _tar_member(path: Path, tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member | None:
     name = _inside(path, info.name)
-    if info.issym() or info.islnk():  # a symbolic one counts from its folder, a hard one from the top
-        yield _link(path, name, posixpath.dirname(name) if info.issym() else "", info.linkname)
-    elif info.isreg():
-        yield Member(name, info.size, lambda: _opened(tar, info), stream=path.name)
+    return Member(name, info.size, lambda: _opened(tar, info), stream=path.name) if info.isreg() else None
 
 
 class _Header(tarfile.TarInfo):
@@ -115,7 +239,7 @@ class _Header(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Return the header of a block of bytes. Raises HeaderError when it is none."""
+        """Return the header in a block of bytes. Raises HeaderError if it is not one."""
         plain = _PLAIN.fullmatch(buf)
         if plain is None:
             return super().frombuf(buf, encoding, errors)
@@ -131,43 +255,27 @@ class _Header(tarfile.TarInfo):
         return header
 
 
-class _Entry:
-    """The bytes of a tar's entry that has just been found; what `extractfile` gives takes much longer."""
-
-    def __init__(self, stream: Readable, size: int) -> None:
-        self.stream, self.left = stream, size
-
-    def read(self, count: int) -> bytes:
-        """Return the next bytes, at most ``count``. Raises ReadError when the tar ends before."""
-        count = min(count, self.left)
-        part = self.stream.read(count)
-        if len(part) < count:
-            raise tarfile.ReadError
-        self.left -= count
-        return part
-
-
 def _opened(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Readable | None:
     if info.issparse() or tar.fileobj is None:
         return tar.extractfile(info)
-    return _Entry(cast(Readable, tar.fileobj), info.size)
+    return Entry(cast(Readable, tar.fileobj), info.size)
 
 
 def _inside(path: Path, name: str) -> str:
-    """Return an entry's name as a clean relative path. Raises UserError when it leaves the archive."""
+    """Return an entry's name as a clean relative path. Raises UserError if it points outside the archive."""
     normal = posixpath.normpath(name)
     if _escapes(name, normal):
         raise UserError(f"{path.name}: entry {printable(name)} points out of the archive; do not use it")
     return printable(normal)
 
 
-def _link(path: Path, name: str, folder: str, target: str) -> Member:
-    """Return a link as a file that refuses to be read. Raises UserError when it leaves the archive."""
+def _goal(path: Path, name: str, folder: str, target: str) -> str:
+    """Return the entry that a link points to. Raises UserError when it leaves the archive."""
     if target.startswith("/") or _leaves(posixpath.join(folder, target)):
         raise UserError(
             f"{path.name}: link {name} to {printable(target)} points out of the archive; do not use it"
         )
-    return Member(name, 0, lambda: None)
+    return printable(posixpath.normpath(posixpath.join(folder, target)))
 
 
 def _leaves(name: str) -> bool:
@@ -181,10 +289,10 @@ def _escapes(name: str, normal: str) -> bool:
 
 @contextmanager
 def _whole(path: Path, kind: str | None = None) -> Iterator[None]:
-    """Turn what a broken archive raises into the user's one line."""
+    """Turn the errors of a broken archive into one line for the user."""
     try:
         yield
-    except READ_ERRORS as error:
+    except (*READ_ERRORS, Unreadable) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk, not the archive
             raise
         if kind and isinstance(error, tarfile.ReadError):

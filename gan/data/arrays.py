@@ -7,7 +7,8 @@ with spaces, the tensors' bytes. Tensor `images` is uint8 (N, C, H, W); a labell
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan.errors import UserError
+from gan.runtime.packages import unpinned_packages
 
 DTYPES: dict[str, np.dtype[Any]] = {"U8": np.dtype("<u1"), "I64": np.dtype("<i8")}
 HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
@@ -25,11 +27,15 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Arrays:
-    """A set of images: uint8 (N, C, H, W), labels int64 (N,) in [0, K) and K class names, or None."""
+    """A set of images: uint8 (N, C, H, W), labels int64 (N,) in [0, K) and K class names, or None.
+
+    ``unpinned``: what stages were made with that is not as pinned, as `unpinned_packages` gives it.
+    """
 
     images: Images
     labels: Labels | None
     classes: tuple[str, ...] | None
+    unpinned: Mapping[str, dict[str, str]] = field(default_factory=dict)
 
 
 def write_header(
@@ -47,6 +53,8 @@ def write_header(
     """
     header: dict[str, Any] = {}
     metadata = {} if policy is None else {"prepared": policy}
+    if unpinned := unpinned_packages():
+        metadata["unpinned"] = json.dumps(unpinned)
     start = 0
     if labels is not None and classes is not None:
         if labels.shape != shape[:1]:
@@ -94,15 +102,16 @@ def _read(path: Path) -> Arrays:
     images = _tensor(header["images"], data)
     if images.ndim != 4 or images.dtype != np.uint8:
         raise ValueError(f"images are {images.dtype} {images.shape}")
+    unpinned = json.loads(metadata.get("unpinned", "{}"))
     if "labels" not in header:
-        return Arrays(images, None, None)
+        return Arrays(images, None, None, unpinned)
     labels = _tensor(header["labels"], data)
     classes = tuple(str(name) for name in json.loads(metadata["classes"]))
     if labels.shape != images.shape[:1] or (
         len(labels) and not 0 <= labels.min() <= labels.max() < len(classes)
     ):
         raise ValueError("the labels do not fit the images and classes")
-    return Arrays(images, labels, classes)
+    return Arrays(images, labels, classes, unpinned)
 
 
 def _tensor(entry: dict[str, Any], data: NDArray[np.uint8]) -> NDArray[Any]:

@@ -30,8 +30,8 @@ COLUMNS = {
     "max": "Int64",
     "sharpness": "Float64",  # variance of the Laplacian of the grey pixels
     "entropy": "Float64",  # bits of the histogram of the grey pixels, 0 to 8
-    "status": "string",  # ok | refused
-    "reason": "string",  # of a refusal
+    "status": "string",  # ok | refused | aside: a good image that is in neither half
+    "reason": "string",  # of a refusal, or of being set aside
     "note": "string",  # what was done to it beyond resizing
 }
 _FLUSH_ROWS = 8192
@@ -83,9 +83,10 @@ def read_manifest(path: Path) -> pd.DataFrame:
         ) from None
 
 
-def count_reasons(frame: pd.DataFrame) -> dict[str, int]:
-    """Return how many images were refused for each reason, most frequent first, then by name."""
-    counts = frame["reason"].dropna().value_counts()
+def count_reasons(frame: pd.DataFrame, status: str = "refused") -> dict[str, int]:
+    """Return how many images have a status for each reason, most frequent first, then by name."""
+    other = frame["status"].isin({"ok", "refused", "aside"} - {status}).fillna(False)
+    counts = frame.loc[~other, "reason"].dropna().value_counts()
     return {
         str(reason): int(counts[reason]) for reason in sorted(counts.index, key=lambda r: (-counts[r], r))
     }

@@ -1,1 +1,1 @@
-"""Pieces of evaluation: metrics as pure functions on feature arrays, features, selection."""
+"""Measuring samples: features, metrics with their intervals, copies of training images, sampling."""

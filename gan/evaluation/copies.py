@@ -1,7 +1,7 @@
-"""Copies: of training images among the samples, and of samples among one another.
+"""Copies of training images among the samples, and near repeats among the samples themselves.
 
-A sample is held against its nearest training image, on the scale of how close training images lie around
-that one. How close is too close is taken from images that were held out, which are certainly no copies.
+The distance of a sample to its nearest training image is divided by the distances between training images
+there. Held-out images, which are no copies, show how small that ratio may be.
 """
 
 from dataclasses import dataclass
@@ -9,20 +9,21 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from gan.evaluation.distances import Nearest, Points, nearest
+from gan.evaluation.nearest_neighbours import Nearest, Points, nearest
 
 SIDE = 16  # pixels
-SHOWN = 7  # nearest training images that are kept for pictures
-# A held-out image is closer with a probability of 0.1 %, were the logarithms normal.
-DEVIATIONS = 3.0902
+SHOWN = 7  # nearest training images kept for pictures
+DEVIATIONS = 3.0902  # standard deviations below the mean of a normal distribution: its 0.1 % quantile
 
 
 @dataclass(frozen=True)
 class Copies:
-    """Of N samples: nearest training images; distance to the first as a ratio (N,) float64 of how close
-    training images lie around it; which are copies (N,) bool, and below which ratio (threshold). Floor:
-    the share of training images that would be called copies of the others. Which samples are authentic
-    (N,) bool, and which held-out images (H,).
+    """What was measured for N samples and H held-out images.
+
+    ``nearest``: their nearest training images. ``ratios`` (N,) float64: the distance to the nearest one,
+    over the scale of distances there. ``flagged`` (N,) bool: copies, with a ratio of ``threshold`` or less.
+    ``floor``: the share of training images that would be flagged as copies of others. ``authentic`` (N,)
+    bool: samples that are authentic; ``authentic_real`` (H,): the same for held-out images.
     """
 
     nearest: Nearest
@@ -35,43 +36,48 @@ class Copies:
 
 
 def memorised(train: torch.Tensor, held_out: torch.Tensor, drawn: torch.Tensor, nearest_k: int) -> Copies:
-    """Find the copies among ``drawn`` (N, d) of ``train`` (T, d), as ``held_out`` (H, d) calibrates it.
+    """Find copies of ``train`` (T, d) among ``drawn`` (N, d), calibrated by ``held_out`` (H, d).
 
     The ratio is the distance to the nearest training image over that image's mean distance to its own
-    ``nearest_k`` nearest ones. The threshold: where a normal distribution that has the median and the 16 %
-    quantile of the held-out images' log ratios has its 0.1 % quantile; so a few held-out images that do
-    repeat training images move it little, and a few hundred are enough. T must exceed ``nearest_k`` + 1.
+    ``nearest_k`` nearest ones. The threshold is ``low_quantile`` of the held-out images' ratios: a few of
+    them that do repeat training images change it little, and a few hundred are enough. T must exceed
+    ``nearest_k`` + 1.
 
-    Authentic is what is further from its nearest training image than that one is from its own nearest
-    (Alaa et al. 2022, arXiv:2102.08921, section 4.3).
+    An image is authentic if it is farther from its nearest training image than that one is from its own
+    nearest (Alaa et al. 2022, arXiv:2102.08921, section 4.3).
     """
     centre = train.mean(0)
-    known, real, fake = (Points.of(part, centre) for part in (train, held_out, drawn))
-    own = nearest(known, known, nearest_k + 1, same=True)
-    scale = own.distances[:, :nearest_k].mean(1)
-    found, theirs = nearest(fake, known, SHOWN), nearest(real, known, 1)
-    ratios, threshold = _ratios(found, scale), low_quantile(_ratios(theirs, scale))
-    left_out = _over(own.distances[:, 0], _scale_without(own, nearest_k))
+    train_points, held_out_points, sample_points = (
+        Points.of(features, centre) for features in (train, held_out, drawn)
+    )
+    train_neighbours = nearest(train_points, train_points, nearest_k + 1, same=True)
+    scale = train_neighbours.distances[:, :nearest_k].mean(1)
+    sample_neighbours, held_out_neighbours = (
+        nearest(sample_points, train_points, SHOWN),
+        nearest(held_out_points, train_points, 1),
+    )
+    ratios, threshold = _ratios(sample_neighbours, scale), low_quantile(_ratios(held_out_neighbours, scale))
+    left_out = _over(train_neighbours.distances[:, 0], _scale_without(train_neighbours, nearest_k))
     return Copies(
-        found,
+        sample_neighbours,
         ratios,
         threshold,
         flagged=ratios <= threshold,
         floor=(left_out <= threshold).double().mean().item(),
-        authentic=_authentic(found, own),
-        authentic_real=_authentic(theirs, own),
+        authentic=_authentic(sample_neighbours, train_neighbours),
+        authentic_real=_authentic(held_out_neighbours, train_neighbours),
     )
 
 
-def _authentic(found: Nearest, own: Nearest) -> torch.Tensor:
-    return found.distances[:, 0] > own.distances[found.rows[:, 0], 0]
+def _authentic(neighbours: Nearest, train_neighbours: Nearest) -> torch.Tensor:
+    return neighbours.distances[:, 0] > train_neighbours.distances[neighbours.rows[:, 0], 0]
 
 
 def repeated(real: torch.Tensor, drawn: torch.Tensor) -> tuple[torch.Tensor, float]:
     """Return which of ``drawn`` (N, d) nearly repeat another, (N,) bool, and the share of ``real`` that do.
 
-    Nearer to another sample than ``low_quantile`` of the distances of as many real images (N, d) to
-    their nearest others.
+    A sample does if another is nearer than ``low_quantile`` of the nearest distances among as many real
+    images (N, d).
     """
     centre = real.mean(0)
     theirs, ours = (
@@ -85,7 +91,7 @@ def repeated(real: torch.Tensor, drawn: torch.Tensor) -> tuple[torch.Tensor, flo
 def low_quantile(values: torch.Tensor) -> float:
     """Return the 0.1 % quantile of the log-normal distribution with ``values``' median and 16 % quantile.
 
-    Zero where those are: then only what has no distance at all is below.
+    Return 0 if the 16 % quantile is 0: then only exact repeats are at or below it.
     """
     if values.quantile(0.16) <= 0:
         return 0.0
@@ -97,25 +103,25 @@ def low_quantile(values: torch.Tensor) -> float:
 def pixels(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Return ``rows`` of uint8 images (N, C, H, W), averaged down to 16×16, as (rows, C * 16²) float32.
 
-    What is finer tells no copy from another image, and costs much.
+    A copy is recognised at this size. Full resolution would need 4 times the work at 32×32 pixels.
     """
-    parts = (images[some].float() for some in rows.split(500))
-    return torch.cat([F.adaptive_avg_pool2d(part, SIDE).flatten(1) for part in parts])
+    batches = (images[some].float() for some in rows.split(500))
+    return torch.cat([F.adaptive_avg_pool2d(batch, SIDE).flatten(1) for batch in batches])
 
 
-def _ratios(found: Nearest, scale: torch.Tensor) -> torch.Tensor:
-    return _over(found.distances[:, 0], scale[found.rows[:, 0]])
+def _ratios(neighbours: Nearest, scale: torch.Tensor) -> torch.Tensor:
+    return _over(neighbours.distances[:, 0], scale[neighbours.rows[:, 0]])
 
 
 def _over(distances: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
-    """Divide; no distance at all is zero on any scale, also on that of an image that is there many times."""
+    """Divide; 0 stays 0, even if the scale is 0 because an image occurs many times."""
     return torch.where(distances == 0, 0.0, distances / scales)
 
 
-def _scale_without(own: Nearest, nearest_k: int) -> torch.Tensor:
-    """Return, for each training image, the scale (T,) of its nearest other one were it not there itself."""
-    neighbour = own.rows[:, 0]
-    others = own.distances[neighbour]
-    itself = own.rows[neighbour] == torch.arange(len(neighbour))[:, None]
-    itself[~itself.any(1), -1] = True  # not among them: the last is one too many
+def _scale_without(train_neighbours: Nearest, nearest_k: int) -> torch.Tensor:
+    """Return (T,): for each training image, the scale of its nearest neighbour, without the image itself."""
+    neighbour = train_neighbours.rows[:, 0]
+    others = train_neighbours.distances[neighbour]
+    itself = train_neighbours.rows[neighbour] == torch.arange(len(neighbour))[:, None]
+    itself[~itself.any(1), -1] = True  # if it is not among them, drop the last
     return others[~itself].reshape(len(others), -1)[:, :nearest_k].mean(1)

@@ -1,1 +1,1 @@
-"""Generators, discriminators and the feature extractor: plain torch modules."""
+"""Generators, discriminators and DINOv2 as plain torch modules, and their model files."""

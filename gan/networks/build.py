@@ -1,4 +1,4 @@
-"""From params to networks: one table, one way to initialise, one kind of input."""
+"""From params to networks: which class to build, initial weights, and the generator's inputs."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from gan import seeds
-from gan.networks import dcgan, mlp, resnet
+from gan.networks import dcgan, mlp, residual, resnet
 from gan.params import Network
 
+WITH_SHORTCUTS = {"resnet": resnet, "residual": residual}
 INITIAL_STD = 0.02  # Radford 2015, section 4
-# At 1 the classes were learnt later (docs/quality.md). At 10, as long as the latents, Adam moved what
-# depends on the class so much faster that the latents were ignored: one image a class.
+# With 1 the classes were learnt later (docs/quality.md). With 10, the length of the latents, the weights
+# of the label changed so much faster under Adam that the generator ignored the latents: one image per class.
 LABEL_LENGTH = 3.0
 
 
 def build_generator(network: Network, image_size: int, channels: int, classes: int = 0) -> nn.Module:
     """Return the untrained generator that ``network`` describes: inputs → images (N, C, H, W).
 
-    Inputs (N, latent_dim + classes) are what ``join`` makes of latents and labels; ``classes`` is
-    0 for a generator that knows none.
+    Inputs (N, latent_dim + classes) come from ``join``. ``classes`` is 0 for a generator without classes.
     """
     inputs = network.latent_dim + classes
     if network.architecture == "mlp":
@@ -35,14 +35,15 @@ def build_generator(network: Network, image_size: int, channels: int, classes: i
             hidden_layers=network.hidden_layers,
         )
     depth = dcgan.depth_for(image_size, network.depth)
-    if network.architecture == "resnet":
-        return resnet.Generator(
+    if network.architecture in WITH_SHORTCUTS:
+        made: nn.Module = WITH_SHORTCUTS[network.architecture].Generator(
             inputs=inputs,
             image_size=image_size,
             channels=channels,
             base_channels=network.base_channels,
             depth=depth,
         )
+        return made
     return dcgan.Generator(
         inputs=inputs,
         image_size=image_size,
@@ -69,14 +70,15 @@ def build_discriminator(network: Network, image_size: int, channels: int, classe
             classes=classes,
         )
     depth = dcgan.depth_for(image_size, network.depth)
-    if network.architecture == "resnet":
-        return resnet.Discriminator(
+    if network.architecture in WITH_SHORTCUTS:
+        made: nn.Module = WITH_SHORTCUTS[network.architecture].Discriminator(
             image_size=image_size,
             channels=channels,
             base_channels=network.base_channels,
             depth=depth,
             classes=classes,
         )
+        return made
     return dcgan.Discriminator(
         image_size=image_size,
         channels=channels,
@@ -90,12 +92,16 @@ def build_discriminator(network: Network, image_size: int, channels: int, classe
 
 @torch.no_grad()
 def initialise(module: nn.Module, seed: int, purpose: str) -> None:
-    """Draw weights from N(0, 0.02), batch normalisation's from N(1, 0.02); biases are 0.
+    """Set initial weights in place: N(0, 0.02); for batch normalisation N(1, 0.02); biases 0.
 
-    Residual networks: convolutions from N(0, sqrt(2 / (fan_in + fan_out))) (Glorot 2010, equation
-    16, as Miyato 2018), since nothing in the discriminator would scale small weights up.
+    The second number is the standard deviation. Layers of residual networks get
+    N(0, sqrt(2 / (fan_in + fan_out))) instead (Glorot 2010, equation 16, as Miyato 2018): their
+    discriminator has no normalisation that would scale small weights up. `residual` has a rule of its own.
     """
     rng = seeds.generator(seed, purpose)
+    if isinstance(module, residual.Generator | residual.Discriminator):
+        residual.initialise(module, rng)
+        return
     glorot = isinstance(module, resnet.Generator | resnet.Discriminator)
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -114,7 +120,7 @@ def normalise_spectrally(module: nn.Module, seed: int) -> None:
 
     Spectral normalisation: Miyato 2018 (arXiv:1802.05957), algorithm 1.
     """
-    torch.manual_seed(seeds.derive(seed, "spectral_norm"))  # of the first singular vectors
+    torch.manual_seed(seeds.derive(seed, "spectral_norm"))  # for the first singular vectors
     for layer in list(module.modules()):
         if isinstance(layer, nn.Linear | nn.Conv2d):
             parametrizations.spectral_norm(layer)
@@ -125,9 +131,9 @@ def draw_latents(
 ) -> torch.Tensor:
     """Return latents (count, latent_dim) float32 on the generator's device.
 
-    ``normal``: N(0, 1), cut off beyond ±``truncation`` where that is given (Brock 2018,
-    arXiv:1809.11096, section 3.1). ``uniform``: in [-1, 1), as Radford 2015 and Goodfellow 2014,
-    or within ±``truncation`` where that is less.
+    ``normal``: N(0, 1), truncated at ±``truncation`` if that is given (Brock 2018, arXiv:1809.11096,
+    section 3.1). ``uniform``: in [-1, 1), as Radford 2015 and Goodfellow 2014, or within
+    ±``truncation`` if that is smaller.
     """
     shape = (count, network.latent_dim)
     if network.latent_distribution == "uniform":
@@ -149,14 +155,14 @@ def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
 
 
 def labels_of(network: Network, inputs: torch.Tensor) -> np.ndarray | None:
-    """Return the int64 labels (N,) that a generator's inputs ask for, None where it knows no classes."""
+    """Return the int64 labels (N,) in a generator's inputs, or None for a generator without classes."""
     hot = inputs[:, network.latent_dim :]
     return hot.argmax(1).cpu().numpy() if hot.shape[1] else None
 
 
 def join(latents: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-    """Put one-hot ``labels`` (N, classes) behind ``latents`` (N, latent_dim): a generator's inputs.
+    """Append one-hot ``labels`` (N, classes) to ``latents`` (N, latent_dim): a generator's inputs.
 
-    Mirza & Osindero 2014 (arXiv:1411.1784), section 3.2, the label made ``LABEL_LENGTH`` long.
+    Mirza & Osindero 2014 (arXiv:1411.1784), section 3.2, with labels multiplied by ``LABEL_LENGTH``.
     """
     return latents if labels is None else torch.cat([latents, LABEL_LENGTH * labels], 1)

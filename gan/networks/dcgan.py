@@ -1,14 +1,15 @@
 """DCGAN: Radford, Metz, Chintala 2015, "Unsupervised Representation Learning with Deep
 Convolutional Generative Adversarial Networks" (arXiv:1511.06434), section 3 and figure 1.
 
-All convolutions have stride 2; there is no pooling. Batch normalisation stands everywhere but in
-the generator's last and the discriminator's first layer. The dense layer is the seed's.
+All convolutions have stride 2; there is no pooling. Every layer has batch normalisation, except the
+generator's last and the discriminator's first. The optional dense layer (`dense_units`) is not in the
+paper; recipes/cifar10-seed.yaml uses it.
 """
 
 import torch
 from torch import nn
 
-from gan.networks.head import LEAK, Head
+from gan.networks.discriminator_head import LEAK, Head
 
 
 def depth_for(image_size: int, depth: int | str) -> int:
@@ -60,7 +61,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Return images (N, channels, image_size, image_size) float in [-1, 1] for inputs (N, inputs)."""
         images: torch.Tensor = self.upsample(self.project(inputs))
         return images
 
@@ -98,7 +99,7 @@ class Discriminator(nn.Module):
         self.head = Head(units, area, classes)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """See the class."""
+        """Return logits (N,), higher for real; images in [-1, 1], one-hot labels (N, classes) or None."""
         logits: torch.Tensor = self.head(self.layers(images), labels)
         return logits
 

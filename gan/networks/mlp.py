@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from gan.networks.head import LEAK, Head
+from gan.networks.discriminator_head import LEAK, Head
 
 
 class Maxout(nn.Module):
@@ -23,7 +23,7 @@ class Maxout(nn.Module):
         self.pieces = pieces
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Return (N, units) for inputs (N, inputs)."""
         units: torch.Tensor = self.linear(inputs).unflatten(1, (-1, self.pieces)).amax(2)
         return units
 
@@ -41,8 +41,8 @@ class Dropout(nn.Module):
         """Zero a random ``share`` of ``inputs`` (N, units) in training, and scale up the rest."""
         if not (self.training and self.share):
             return inputs
-        kept = self.uniform(*inputs.shape) >= self.share
-        return inputs * kept / (1 - self.share)
+        mask = self.uniform(*inputs.shape) >= self.share
+        return inputs * mask / (1 - self.share)
 
 
 class Generator(nn.Module):
@@ -61,7 +61,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Return images (N, channels, image_size, image_size) float in [-1, 1] for inputs (N, inputs)."""
         images: torch.Tensor = self.layers(inputs)
         return images
 
@@ -95,6 +95,6 @@ class Discriminator(nn.Module):
         self.head = Head(width, 1, classes)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """See the class."""
+        """Return logits (N,), higher for real; images in [-1, 1], one-hot labels (N, classes) or None."""
         logits: torch.Tensor = self.head(self.layers(images).unsqueeze(2), labels)
         return logits

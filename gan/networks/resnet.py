@@ -1,9 +1,10 @@
 """Residual networks: Miyato 2018, "Spectral Normalization for Generative Adversarial Networks"
 (arXiv:1802.05957), appendix B.4 and tables 4 and 5, after Gulrajani 2017 (arXiv:1704.00028).
 
-Blocks of two 3×3 convolutions beside a shortcut; the generator doubles the size by nearest
-neighbours, the discriminator halves it by averages and has no batch normalisation, so that
-spectral normalisation or a gradient penalty keeps it smooth. Widths double away from the image.
+Each block has two 3×3 convolutions and a shortcut. The generator doubles the size by nearest
+neighbours. The discriminator halves it by averaging. It has no batch normalisation, so spectral
+normalisation or a gradient penalty can keep it smooth. The number of channels doubles with each block
+away from the image.
 """
 
 from itertools import pairwise
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan.networks.head import Head
+from gan.networks.discriminator_head import Head
 
 
 class Generator(nn.Module):
@@ -37,7 +38,7 @@ class Generator(nn.Module):
         )
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Return images (N, channels, image_size, image_size) float in [-1, 1] for inputs (N, inputs)."""
         start = self.project(inputs).contiguous(memory_format=torch.channels_last)
         images: torch.Tensor = self.last(self.blocks(start))
         return images
@@ -57,7 +58,7 @@ class Discriminator(nn.Module):
         self.head = Head(widths[-1], 1, classes)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """See the class."""
+        """Return logits (N,), higher for real; images in [-1, 1], one-hot labels (N, classes) or None."""
         features = F.relu(self.blocks(images)).mean((2, 3))
         logits: torch.Tensor = self.head(features.unsqueeze(2), labels)
         return logits
@@ -74,7 +75,7 @@ class Up(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Return (N, outputs, 2H, 2W) for ``x`` (N, inputs, H, W)."""
         inner = self.first(_double(F.relu(self.norms[0](x))))
         inner = self.second(F.relu(self.norms[1](inner)))
         # A 1×1 convolution and a doubling give the same in either order; this one is cheaper.
@@ -93,7 +94,7 @@ class Down(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if halve or inputs != outputs else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """See the class."""
+        """Return (N, outputs, H/2, W/2) for ``x`` (N, inputs, H, W), or the same size without ``halve``."""
         inner = self.second(F.relu(self.first(F.relu(x) if self.activate else x)))
         if self.halve:
             inner, x = F.avg_pool2d(inner, 2), F.avg_pool2d(x, 2)

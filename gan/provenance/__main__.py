@@ -10,57 +10,58 @@ import json
 import sys
 from pathlib import Path
 
-from gan.command_line import Parser, path
+from gan import command_options
 from gan.errors import UserError
-from gan.provenance import certificates, keys, verdict
+from gan.provenance import certificates, keys, origin
 from gan.provenance.credentials import Checker
-from gan.provenance.verdict import Pixels, Verdict
+from gan.provenance.origin import Pixels, Verdict
 from gan.stage import run
 
 P_VALUE = 1e-4  # below this a mark counts as found
 
 
-def main() -> None:
-    """Do what the command line asks for."""
-    arguments = _arguments()
-    run("provenance", lambda: arguments.do(arguments), lock=False)
+def main(arguments: argparse.Namespace | None = None) -> None:
+    """Run the command line."""
+    asked = arguments or command_options.parse(command_options.provenance, "python -m gan.provenance")
+    do = {"verify": verify, "keys": show_keys}[asked.do]
+    run("provenance", lambda: do(asked), lock=False, stage=False)
 
 
 def verify(arguments: argparse.Namespace) -> None:
     """Print a verdict for each file; leave with the exit status."""
     checker = Checker(_anchors(arguments.trust))
-    found, pixels = [], {}
+    verdicts, pixels = [], {}
     for i, file in enumerate(arguments.file):
-        said, image = _examine(file, checker)
-        found.append(said)
-        if image is not None and said.status != verdict.PROVEN:
+        verdict, image = _examine(file, checker)
+        verdicts.append(verdict)
+        if image is not None and verdict.status != origin.PROVEN:
             pixels[i] = image
-    together = _look_for_mark(found, pixels, arguments.mark_key)
+    together = _look_for_mark(verdicts, pixels, arguments.mark_key)
     if arguments.json:
-        files = [said.json() for said in found]
+        files = [verdict.json() for verdict in verdicts]
         print(json.dumps({"files": files, "mark_of_all_unsigned": together}, indent=2))
     else:
-        for said in found:
-            print(f"{verdict.plain(said.file)}: {said.text}")
+        for verdict in verdicts:
+            print(f"{origin.plain(verdict.file)}: {verdict.text}")
         if together is not None:
-            print(f"the {len(pixels)} pictures without a good signature, together: {_words(together)}")
+            print(f"the {len(pixels)} pictures without a good signature, together: {_describe(together)}")
     sys.stdout.flush()
-    sys.exit(max(said.status for said in found))
+    sys.exit(max(verdict.status for verdict in verdicts))
 
 
 def _examine(file: Path, checker: Checker) -> tuple[Verdict, Pixels | None]:
-    """Return what a file says of itself, and its pixels if it is a picture."""
+    """Return the verdict on a file's metadata, and its pixels if it is an image."""
     try:
         if file.suffix == ".safetensors":
-            return verdict.judge_model(file), None
-        picture = verdict.open_picture(file, checker)
-        return verdict.judge(file, picture), picture.pixels
+            return origin.judge_model(file), None
+        picture = origin.open_picture(file, checker)
+        return origin.judge(file, picture), picture.pixels
     except (UserError, OSError) as error:
-        return verdict.unreadable(file, error), None
+        return origin.unreadable(file, error), None
 
 
-def _look_for_mark(found: list[Verdict], pixels: dict[int, Pixels], key_file: Path | None) -> float | None:
-    """Add a mark to the verdicts on these pictures where it is found; return its p-value over several.
+def _look_for_mark(verdicts: list[Verdict], pixels: dict[int, Pixels], key_file: Path | None) -> float | None:
+    """Add the mark to the verdicts on images that carry it; return the p-value over several images.
 
     None where there is one picture, or no key to look with.
     """
@@ -73,37 +74,37 @@ def _look_for_mark(found: list[Verdict], pixels: dict[int, Pixels], key_file: Pa
     for i, image in pixels.items():
         p_value = mark.detect([image]).p_value
         if p_value < P_VALUE:
-            found[i] = verdict.with_mark(found[i], p_value, file)
+            verdicts[i] = origin.with_mark(verdicts[i], p_value, file)
     return mark.detect(list(pixels.values())).p_value if len(pixels) > 1 else None
 
 
-def _words(p_value: float) -> str:
+def _describe(p_value: float) -> str:
     return f"{'the mark is in them' if p_value < P_VALUE else 'no mark of ours'} (p = {p_value:.1g})"
 
 
 def _anchors(files: list[Path]) -> list[bytes]:
     """Return the certificates to trust: of the root of whoever signs here, and those that were named."""
-    own = keys.certificate_file()
-    found = [certificates.root(own.read_bytes())] if own.exists() else []
+    our_certificate = keys.certificate_file()
+    trusted = [certificates.root(our_certificate.read_bytes())] if our_certificate.exists() else []
     for file in files:
         content = file.read_bytes()
         try:
             certificates.facts(content)
         except UserError as error:
             raise UserError(f"--trust {file}: {error}") from None
-        found.append(content)
-    return found
+        trusted.append(content)
+    return trusted
 
 
 def show_keys(arguments: argparse.Namespace) -> None:
     """Print where the keys are and what their certificate says; never a key."""
-    key, certificate, own = keys.signer_files()
+    key, certificate, from_user = keys.signer_files()
     if arguments.root:
         if not certificate.exists():
             raise UserError(f"{certificate}: no such file; it is made with the first signature")
         print(certificates.root(certificate.read_bytes()).decode(), end="")
         return
-    print(f"signing key    {key}{'' if own else ' (ours)'}{_state(key)}")
+    print(f"signing key    {key}{'' if from_user else ' (ours)'}{_state(key)}")
     print(f"certificate    {certificate}")
     if certificate.exists():
         facts = certificates.facts(certificate.read_bytes())
@@ -124,23 +125,6 @@ def _state(key: Path) -> str:
     except UserError as error:
         return f"\n  NOT PRIVATE  {error}"
     return ""
-
-
-def _arguments() -> argparse.Namespace:
-    parser = Parser(prog="python -m gan.provenance", description=(__doc__ or "").split("\n\n")[0])
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    asked = commands.add_parser("verify", help="say who made pictures, or what a model file carries")
-    asked.add_argument("file", nargs="+", type=path, help="PNG, JPEG, WebP, GIF or .safetensors")
-    asked.add_argument(
-        "--trust", action="append", type=path, default=[], metavar="FILE", help="certificates of others, PEM"
-    )
-    asked.add_argument("--mark-key", type=path, metavar="FILE", help="the secret of the mark to look for")
-    asked.add_argument("--json", action="store_true", help="the verdicts as JSON")
-    asked.set_defaults(do=verify)
-    shown = commands.add_parser("keys", help="say where our keys are, and what their certificate says")
-    shown.add_argument("--root", action="store_true", help="print the certificate that others have to trust")
-    shown.set_defaults(do=show_keys)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Certificates: a root of one's own, a signer that it issues, and what a certificate says.
+"""Certificates: creating a root and a signer, and reading a certificate.
 
 As the C2PA specification 2.2, section 14.5, asks: the signer is not the root, may make digital
 signatures and nothing else, and has an extended key usage. Needs the package `cryptography`.
@@ -8,8 +8,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from gan.errors import UserError
-from gan.provenance.needs import needs
+from gan.errors import UserError, needs
 
 YEARS = 10  # no time-stamp server vouches for when an image was signed: it counts as long as the certificate
 NAME = "ganflow, a local signer"
@@ -31,7 +30,7 @@ class Facts:
 def issue(name: str = NAME) -> tuple[bytes, bytes]:
     """Return a new private key and its chain (signer, root), as PEM.
 
-    The root's own key is forgotten: nothing else will ever be issued by it.
+    The root's own key is discarded: it will never issue anything else.
     """
     with needs("cryptography"):
         from cryptography import x509
@@ -40,8 +39,8 @@ def issue(name: str = NAME) -> tuple[bytes, bytes]:
         from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
     def named(common: str) -> Any:
-        parts = ((NameOID.ORGANIZATION_NAME, "ganflow"), (NameOID.COMMON_NAME, common))
-        return x509.Name([x509.NameAttribute(oid, text) for oid, text in parts])
+        attributes = ((NameOID.ORGANIZATION_NAME, "ganflow"), (NameOID.COMMON_NAME, common))
+        return x509.Name([x509.NameAttribute(oid, text) for oid, text in attributes])
 
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     now = datetime.datetime.now(datetime.UTC)

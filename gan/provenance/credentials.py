@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import gan
-from gan.errors import UserError
-from gan.provenance import certificates, xmp
+from gan import xmp
+from gan.errors import UserError, needs
+from gan.provenance import certificates
 from gan.provenance.keys import Signer
-from gan.provenance.needs import needs
 
 ASSERTION = "org.ganflow.model"  # our own facts in the manifest: model_sha256 and how to draw it again
 _SILENT: dict[str, Any] = {
@@ -41,12 +41,19 @@ class Credentials:
     facts: Mapping[str, Any] | None = None
 
 
+def available() -> None:
+    """Do nothing where pictures can be signed. Raises UserError where the package for it is missing."""
+    with needs("c2pa-python", "export with --unsigned"):
+        import c2pa  # noqa: F401
+
+
 class Stamp:
     """Signs pictures with one key; raises UserError where the key or a package is not fit for it."""
 
     def __init__(self, signer: Signer) -> None:
-        with needs("c2pa-python", "export with --unsigned"):
-            import c2pa
+        available()
+        import c2pa
+
         where = f"{signer.key_file}, {signer.certificate_file}"
         name = certificates.algorithm(signer.key, signer.certificates, where)
         info = c2pa.C2paSignerInfo(
@@ -125,8 +132,8 @@ class Checker:
             return None
         except (errors, KeyError, ValueError, TypeError, AttributeError) as error:
             # The package has no type for a manifest elsewhere. Other than C2paError: one of hostile shape.
-            said = _short(error)
-            return Credentials("remote" if said.startswith("Remote") else "broken", said)
+            message = _short(error)
+            return Credentials("remote" if message.startswith("Remote") else "broken", message)
 
 
 def _judge(reader: Any) -> Credentials:

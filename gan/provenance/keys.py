@@ -1,4 +1,4 @@
-"""Where keys are: outside any repository, made on first use, readable by their owner alone.
+"""Keys: outside any repository, created on first use, readable only by their owner.
 
     $XDG_CONFIG_HOME/ganflow/ (else ~/.config/ganflow/)
       signing/key.pem          the private key that signs content credentials
@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +72,10 @@ def signer(key: Path | None = None, certificate: Path | None = None) -> Signer:
 
     Raises UserError where a file is absent, or others may read the key.
     """
-    key_file, certificate_file, own = signer_files(key, certificate)
-    if not own and not key_file.exists():
+    key_file, certificate_file, from_user = signer_files(key, certificate)
+    if not from_user and not key_file.exists():
         _make_signer(key_file.parent)
+        _say_made(key_file, "signs your exports")
     private(key_file)
     return Signer(key_file, certificate_file, _read(key_file), _read(certificate_file))
 
@@ -91,7 +93,8 @@ def mark_key(path: Path | None = None) -> bytes:
     file = mark_file(path)
     if file == folder() / "mark.key" and not file.exists():
         _own_folder()
-        _place(file, secrets.token_hex(MARK_BYTES).encode() + b"\n")
+        _write_new(file, secrets.token_hex(MARK_BYTES).encode() + b"\n")
+        _say_made(file, "marks your exports; whoever has it can find or remove the mark")
     private(file)
     try:
         key = bytes.fromhex(_read(file).decode())
@@ -129,26 +132,30 @@ def _read(path: Path) -> bytes:
 
 
 def _own_folder() -> Path:
-    place = folder()
-    with naming(place):
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if place.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise UserError(f"{place}: others may write to the folder of keys; `chmod 700 {place}`")
-    return place
+    directory = folder()
+    with naming(directory):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UserError(f"{directory}: others may write to the folder of keys; `chmod 700 {directory}`")
+    return directory
+
+
+def _say_made(file: Path, purpose: str) -> None:
+    print(f"note: {file} was made: it {purpose}. Keep a copy; share it with nobody.", file=sys.stderr)
 
 
 def _make_signer(target: Path) -> None:
     """Make a root and a signer that it issues, in one folder that appears whole."""
     from gan.provenance.certificates import issue
 
-    place = _own_folder()
+    directory = _own_folder()
     key, certificates = issue()
-    temporary = place / f".signing.{secrets.token_hex(8)}.tmp"
+    temporary = directory / f".signing.{secrets.token_hex(8)}.tmp"
     with naming(temporary):
         temporary.mkdir(mode=0o700)
         try:
-            _place(temporary / "key.pem", key)
-            _place(temporary / "certificate.pem", certificates)
+            _write_new(temporary / "key.pem", key)
+            _write_new(temporary / "certificate.pem", certificates)
             with suppress(OSError):  # another process was first: then that one's it is
                 os.replace(temporary, target)
         finally:
@@ -157,7 +164,7 @@ def _make_signer(target: Path) -> None:
         raise UserError(f"{target}: holds no key.pem, and is in the way of a new one; move it away")
 
 
-def _place(path: Path, content: bytes) -> None:
+def _write_new(path: Path, content: bytes) -> None:
     """Write a secret under a name that it takes only whole, and only if no other process has taken it."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     with naming(path):

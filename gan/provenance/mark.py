@@ -117,9 +117,9 @@ class Mark:
         """Return the cosines (...) of the angles between the key and directions (..., d); 0 for none."""
         key = self._of(side)
         lengths = np.linalg.norm(directions, axis=-1)
-        found = np.zeros(lengths.shape)
+        cosines = np.zeros(lengths.shape)
         products = directions @ (key / np.linalg.norm(key))
-        return np.asarray(np.divide(products, lengths, out=found, where=lengths > 1e-9))
+        return np.asarray(np.divide(products, lengths, out=cosines, where=lengths > 1e-9))
 
 
 def detect(marks: Sequence[Mark], images: Array | Sequence[Array]) -> list[Detection]:
@@ -141,12 +141,12 @@ def detect(marks: Sequence[Mark], images: Array | Sequence[Array]) -> list[Detec
     for side, ends, weight in hypotheses:
         total = np.zeros((len(ends) ** 2, int(_band(side).sum())))
         for batch in batches:
-            found = _directions(batch, side, ends)
-            total += found.sum(0)
-            for mark, kept in zip(marks, by_itself, strict=True):
-                kept.append(mark._best(found, side, weight / count))
-        for mark, kept in zip(marks, as_set, strict=True):
-            kept.append(mark._best(total, side, weight))
+            directions = _directions(batch, side, ends)
+            total += directions.sum(0)
+            for mark, results in zip(marks, by_itself, strict=True):
+                results.append(mark._best(directions, side, weight / count))
+        for mark, results in zip(marks, as_set, strict=True):
+            results.append(mark._best(total, side, weight))
     return [_verdict(*both, count) for both in zip(as_set, by_itself, strict=True)]
 
 
@@ -206,9 +206,9 @@ def _directions(images: Array, side: int, ends: list[Margins]) -> Array:
     tall = np.tensordot(calm, rows, (1, 1))  # (N, W, E, ky)
     both = np.tensordot(tall, columns, (1, 1)).transpose(0, 1, 3, 2, 4)  # (N, E, E, ky, kx)
     inside = np.flatnonzero(_band(side)[:reach, : (reach + 1) // 2])
-    found = both.reshape(len(images), len(ends) ** 2, -1)[..., inside] * _radii(side)[_band(side)]
-    lengths = np.linalg.norm(found, axis=-1, keepdims=True)
-    return np.asarray(np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 1e-9))
+    coefficients = both.reshape(len(images), len(ends) ** 2, -1)[..., inside] * _radii(side)[_band(side)]
+    lengths = np.linalg.norm(coefficients, axis=-1, keepdims=True)
+    return np.asarray(np.divide(coefficients, lengths, out=np.zeros_like(coefficients), where=lengths > 1e-9))
 
 
 def _weighed(luma: Array, side: int) -> Array:

@@ -1,1 +1,1 @@
-"""What people open: the page, its plots, the model card."""
+"""The report page, its plots, and the model card."""

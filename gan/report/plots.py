@@ -1,4 +1,4 @@
-"""Curves as SVG text that is the same for the same figures."""
+"""Curves and bars as SVG text; the same figures give the same bytes."""
 
 import io
 import re
@@ -15,9 +15,9 @@ from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from gan.report.card import cut
+from gan.report.model_card import cut
 
-# Stand-ins, which _svg replaces by the page's colour tokens: these differ in light and dark.
+# Stand-in colours, which _svg replaces by the page's colour variables (light and dark).
 TOKENS = {"#010203": "muted", "#010204": "line", "#010205": "one", "#010206": "two", "#010207": "three"}
 GREY, LINE, *SERIES = TOKENS
 # No random ids (hashsalt), text as text.
@@ -44,7 +44,7 @@ STYLE: Any = {
     "ytick.left": False,
     "axes.prop_cycle": cycler(color=SERIES),
 }
-SIZE = (4.9, 2.9)  # inches: of a size at which its text reads on a phone
+SIZE = (4.9, 2.9)  # inches; its text is readable on a phone
 LONGEST = 18  # characters of a class's name
 
 
@@ -52,8 +52,9 @@ def lines(frame: pd.DataFrame, x: str, columns: dict[str, str], y_label: str, *,
     """Draw some columns of a frame over column ``x``; ``columns`` maps their names to legends."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+        mark = "o" if len(frame) == 1 else None  # a line through one point shows nothing
         for column, legend in columns.items():
-            axes.plot(frame[x], frame[column], label=legend, linewidth=1.8)
+            axes.plot(frame[x], frame[column], label=legend, linewidth=1.8, marker=mark)
         axes.set(xlabel=x, ylabel=y_label)
         if log:
             axes.set_yscale("log")
@@ -68,10 +69,10 @@ def bars(frame: pd.DataFrame, names: str, columns: dict[str, str], y_label: str)
     """Draw grouped bars, a group for each row of a frame."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
-        found = frame.set_index(names)[list(columns)].rename(columns=columns)
-        found.index = [_name(name) for name in found.index]
-        short = len(found) <= 12 and all(len(name) <= 3 for name in found.index)
-        found.plot.bar(ax=axes, width=0.75, rot=0 if short else 60, legend=False, grid=False)
+        table = frame.set_index(names)[list(columns)].rename(columns=columns)
+        table.index = [_name(name) for name in table.index]
+        short = len(table) <= 12 and all(len(name) <= 3 for name in table.index)
+        table.plot.bar(ax=axes, width=0.75, rot=0 if short else 60, legend=False, grid=False)
         axes.yaxis.grid(True)
         axes.set(xlabel="", ylabel=y_label)
         _legend(figure)
@@ -79,7 +80,7 @@ def bars(frame: pd.DataFrame, names: str, columns: dict[str, str], y_label: str)
 
 
 def _name(name: object) -> str:
-    """Return a class's name for an axis: short, and no formula whatever stands in it."""
+    """Return a class's name for an axis: short, and never a formula."""
     return cut(name, LONGEST).replace("$", r"\$")
 
 
@@ -89,7 +90,7 @@ def _legend(figure: Figure) -> None:
 
 
 def _svg(figure: Figure) -> str:
-    """Return the figure as SVG for the middle of a page: without a size, and in the page's colours."""
+    """Return the figure as SVG to embed in a page: without a fixed size, in the page's colours."""
     buffer = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the browser has other fonts

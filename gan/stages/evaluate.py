@@ -1,37 +1,34 @@
-"""Stage evaluate: compare samples with held-out images, beside what real images would score."""
+"""Stage evaluate: compare samples with held-out images, beside the score of real images."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import nn
 
-from gan import devices, files, seeds
+from gan import devices, files, metric_table, paths, seeds
 from gan import params as parameters
 from gan.data.arrays import Arrays, read_arrays
 from gan.errors import UserError
-from gan.evaluation import copies, probe, scores, smoothness
-from gan.evaluation.features import Features, extract, load_extractor, pick
+from gan.evaluation import copies, linear_probe, path_length, scores
+from gan.evaluation.feature_extraction import Features, extract, load_extractor, pick
+from gan.evaluation.feature_metrics import deviations
 from gan.evaluation.intervals import normal
-from gan.evaluation.metrics import deviations
-from gan.evaluation.pictures import write_neighbours
-from gan.evaluation.reference import is_published_inception, load_reference
+from gan.evaluation.neighbour_pictures import write_neighbours
+from gan.evaluation.published_features import is_published_inception, load_reference
 from gan.evaluation.scores import Scores
-from gan.networks.extractor import Extractor
-from gan.networks.files import load, load_generator
+from gan.extractor.classifier import Extractor
+from gan.networks.model_file import load, load_generator
 from gan.params import Evaluate
+from gan.runtime import machine
 from gan.stage import run, say
 
-EXTRACTOR = Path("models/extractor.safetensors")
-GENERATOR = Path("models/generator.safetensors")
-TOLD = ("fd_semantic", "fd_texture", "precision", "recall", "label_divergence", "memorised")
-PATHS = 1000  # of which the smoothness is a mean, at most
+PATHS = 1000  # at most, for the mean path length
 
 
 @dataclass(frozen=True)
 class Set:
-    """Images, the rows of them that are compared, in random order, and those rows' features."""
+    """Images, the rows of them to compare in random order, and the features of these rows."""
 
     arrays: Arrays
     rows: torch.Tensor
@@ -43,135 +40,143 @@ class Set:
         return torch.from_numpy(self.arrays.images)
 
     def first(self, n: int) -> Features:
-        """Return the features of ``n`` random images."""
+        """Return the features of the first ``n`` rows, which are random images."""
         return self.features[:n]
 
 
 def main() -> None:
-    """Write reports/metrics.json, the class histogram, and reports/neighbours/."""
+    """Write reports/metrics.json, reports/evaluation.json, the class histogram, and reports/neighbours/."""
     params = parameters.load()
     evaluate = params.evaluate
     device = devices.prepare(params.train.device, params.train.threads)
-    extractor, classes = load_extractor(EXTRACTOR, device)
-    own = evaluate.features == "extractor"
-    network = extractor if own else load_reference(evaluate, device)
-    places = {
-        "held out": "data/prepared/test.safetensors",
-        "train": "data/prepared/train.safetensors",
-        "samples": "samples/samples.safetensors",
-    }
-    arrays = {name: read_arrays(Path(place)) for name, place in places.items()}
-    n = min(evaluate.max_images, *(len(found.images) for found in arrays.values()))
+    extractor, classes = load_extractor(paths.EXTRACTOR, device)
+    own_extractor = evaluate.features == "extractor"
+    network = extractor if own_extractor else load_reference(evaluate, device)
+    read = {"held out": paths.TEST_SET, "train": paths.TRAIN_SET, "samples": paths.SAMPLES}
+    arrays = {name: read_arrays(path) for name, path in read.items()}
+    n = min(evaluate.max_images, *(len(loaded.images) for loaded in arrays.values()))
     least = max(evaluate.nearest_k + 1, scores.LEAST)
     if n < least:
         raise UserError(
             f"params.yaml: evaluate.nearest_k: {evaluate.nearest_k}: needs {least} images or more of each "
             f"set, and {n} can be compared; lower it, or hold out more (data.test_fraction)"
         )
-    sets = [see(network, found, name, evaluate, device) for name, found in arrays.items()]
-    found = Scores()
-    compare(found, sets, n, evaluate)
-    look_for_copies(found, sets, n, evaluate)
+    sets = []
+    for name, loaded in arrays.items():
+        sets.append(see(network, loaded, name, evaluate, device))
+        say("evaluate", f"has the features of {len(sets[-1].rows)} images: {name}")
+    figures = Scores()
+    compare(figures, [dataset.first(n) for dataset in sets], evaluate)
+    say("evaluate", "has compared the distributions; looks for copies")
+    look_for_copies(figures, sets, n, evaluate)
     if classes is not None and sets[0].arrays.labels is not None:
-        by_class(found, sets, classes, extractor, evaluate, device)
+        by_class(figures, sets, classes, extractor, evaluate, device)
     else:
-        files.write_text(Path("reports/classes.csv"), "class,held_out,generated\n")
-    walk(found, extractor, sets[0], evaluate, device)
+        files.write_text(paths.CLASSES, "class,held_out,generated\n")
+    walk(figures, extractor, sets[0], evaluate, device)
     if is_published_inception(evaluate):
-        found.found["fid"] = found.found["fd_semantic"]
-    scorer = files.sha256_file(EXTRACTOR) if own else evaluate.weights_sha256
-    result = {"n": n, **found.found, "extractor_sha256": scorer, "features": evaluate.features}
-    files.write_json(Path("reports/metrics.json"), result)
-    say("evaluate", "  ".join(f"{key} {found.found[key]}" for key in TOLD if key in found.found))
+        figures.values["fid"] = figures.values["fd_semantic"]
+    scorer = files.sha256_file(paths.EXTRACTOR) if own_extractor else evaluate.weights_sha256
+    records = [load(path)[1] for path in (paths.GENERATOR, paths.EXTRACTOR)]
+    records += [{"unpinned": image_set.unpinned} for image_set in arrays.values()]
+    result = {"n": n, **figures.values, "extractor_sha256": scorer, "features": evaluate.features}
+    result |= machine.peculiar(devices.accelerator(device), "float32", *records)
+    files.write_json(paths.EVALUATION, result)
+    decisive = {key: result[key] for key in metric_table.DECISIVE if key in result}
+    files.write_json(paths.METRICS, decisive)
+    say("evaluate", "  ".join(f"{key} {value}" for key, value in decisive.items()))
 
 
 def see(network: nn.Module, arrays: Arrays, name: str, evaluate: Evaluate, device: str) -> Set:
-    """Look at a random choice of images, at most ``evaluate.max_images``, through the network."""
+    """Extract the features of random images, at most ``evaluate.max_images``, with the network."""
     rows = pick(len(arrays.images), evaluate.max_images, seeds.generator(evaluate.seed, name))
     return Set(arrays, rows, extract(network, torch.from_numpy(arrays.images), device, rows))
 
 
-def compare(found: Scores, sets: list[Set], n: int, evaluate: Evaluate) -> None:
-    """Add what compares ``n`` samples with as many held-out images; floor: training images."""
-    features = [part.first(n) for part in sets]
+def compare(figures: Scores, features: list[Features], evaluate: Evaluate) -> None:
+    """Add metrics that compare samples, the last, with held-out images, the first; floor: training images.
+
+    All have the same number of rows.
+    """
     held_out, train, drawn = features
     raw = evaluate.features != "extractor"
     rng = seeds.generator(evaluate.seed, "jackknife")
-    scores.distances(found, held_out, train, drawn, raw, rng)
-    scores.neighbourhoods(found, held_out, train, drawn, evaluate.nearest_k, rng)
+    scores.distances(figures, held_out, train, drawn, raw, rng)
+    scores.neighbourhoods(figures, held_out, train, drawn, evaluate.nearest_k, rng)
+    scores.two_sample(figures, held_out, train, drawn, seeds.generator(evaluate.seed, "two samples"))
 
 
-def look_for_copies(found: Scores, sets: list[Set], n: int, evaluate: Evaluate) -> None:
-    """Add what tells of copies, and write reports/neighbours/; without enough images its table is empty."""
+def look_for_copies(figures: Scores, sets: list[Set], n: int, evaluate: Evaluate) -> None:
+    """Add the metrics of copies and write reports/neighbours/; its table is empty if images are too few."""
     held_out, train, drawn = sets
     kinds: dict[str, copies.Copies] = {}
-    if min(len(part.rows) for part in sets) >= max(scores.CALIBRATES, evaluate.nearest_k + 2):
+    if min(len(dataset.rows) for dataset in sets) >= max(scores.CALIBRATES, evaluate.nearest_k + 2):
         for key, seen in (
-            ("memorised", [part.features.semantic for part in (train, held_out, drawn)]),
+            ("memorised", [dataset.features.semantic for dataset in (train, held_out, drawn)]),
             (
                 "memorised_pixels",
-                [copies.pixels(part.images, part.rows) for part in (train, held_out, drawn)],
+                [copies.pixels(dataset.images, dataset.rows) for dataset in (train, held_out, drawn)],
             ),
         ):
             kinds[key] = copies.memorised(seen[0], seen[1], seen[2], evaluate.nearest_k)
-    scores.copies(found, kinds)
-    scores.duplicates(found, train.features.semantic[:n], drawn.features.semantic[:n])
-    with files.fresh_folder(Path("reports/neighbours")) as folder:
+    scores.copies(figures, kinds)
+    scores.duplicates(figures, train.features.semantic[:n], drawn.features.semantic[:n])
+    with files.fresh_folder(paths.NEIGHBOURS) as folder:
         if kinds:
-            shown = [(part.arrays.images, part.rows) for part in (drawn, train)]
-            write_neighbours(folder, shown[0], shown[1], kinds, files.sha256_file(GENERATOR))
+            pictures = [(dataset.arrays.images, dataset.rows) for dataset in (drawn, train)]
+            write_neighbours(folder, pictures[0], pictures[1], kinds, files.sha256_file(paths.GENERATOR))
         else:
             files.write_text(folder / "neighbours.csv", "sample\n")
 
 
 def by_class(
-    found: Scores,
+    figures: Scores,
     sets: list[Set],
     classes: tuple[str, ...],
     extractor: Extractor,
     evaluate: Evaluate,
     device: str,
 ) -> None:
-    """Add what needs classes, and write reports/classes.csv."""
+    """Add the metrics that need classes, and write reports/classes.csv."""
     held_out, train, drawn = sets
     rng = seeds.generator(evaluate.seed, "classes")
-    n = min(len(part.rows) for part in sets)
-    scores.class_score(found, train.first(n), drawn.first(n), rng)
+    n = min(len(dataset.rows) for dataset in sets)
+    scores.class_score(figures, train.first(n), drawn.first(n), rng)
     known, fake = train.features, drawn.features
-    if evaluate.features != "extractor":  # only our own knows these classes
-        known, fake = (extract(extractor, part.images, device, part.rows) for part in (train, drawn))
+    if evaluate.features != "extractor":  # only our own extractor knows these classes
+        known, fake = (extract(extractor, dataset.images, device, dataset.rows) for dataset in (train, drawn))
     labels = torch.from_numpy(held_out.arrays.labels)
-    shares = scores.classes(found, labels, known, fake, len(classes), rng)
+    shares = scores.classes(figures, labels, known, fake, len(classes), rng)
     frame = pd.DataFrame({"class": classes, **shares})
-    files.write_text(Path("reports/classes.csv"), frame.to_csv(index=False, float_format="%.6g"))
-    linear_probe(found, sets, len(classes), evaluate, device)
+    files.write_text(paths.CLASSES, frame.to_csv(index=False, float_format="%.6g"))
+    add_linear_probe(figures, sets, len(classes), evaluate, device)
 
 
-def linear_probe(found: Scores, sets: list[Set], classes: int, evaluate: Evaluate, device: str) -> None:
-    """Add how well a linear classifier of the discriminator's features does on held-out images."""
+def add_linear_probe(figures: Scores, sets: list[Set], classes: int, evaluate: Evaluate, device: str) -> None:
+    """Add the accuracy on held-out images of a linear classifier on the discriminator's features."""
     held_out, train, _ = sets
-    rows = train.rows[: probe.MOST_TRAINING]
-    discriminator = probe.load_discriminator(*load(Path("models/final.safetensors")))
+    rows = train.rows[: linear_probe.MOST_TRAINING]
+    discriminator = linear_probe.load_discriminator(*load(paths.FINAL))
     known, asked = (
-        probe.activations(discriminator, part.images, device, chosen)
-        for part, chosen in ((train, rows), (held_out, held_out.rows))
+        linear_probe.activations(discriminator, dataset.images, device, chosen)
+        for dataset, chosen in ((train, rows), (held_out, held_out.rows))
     )
-    labels = [torch.from_numpy(part.arrays.labels) for part in (train, held_out)]
+    labels = [torch.from_numpy(dataset.arrays.labels) for dataset in (train, held_out)]
     rng = seeds.generator(evaluate.seed, "probe")
-    guessed = probe.classify(known, labels[0][rows], asked, classes, rng)
-    scores.share(found, "probe_accuracy", guessed == labels[1][held_out.rows])
+    guessed = linear_probe.classify(known, labels[0][rows], asked, classes, rng)
+    scores.share(figures, "probe_accuracy", guessed == labels[1][held_out.rows])
 
 
-def walk(found: Scores, extractor: Extractor, held_out: Set, evaluate: Evaluate, device: str) -> None:
-    """Add how smoothly images change between latents, always through our own extractor."""
-    generator = load_generator(GENERATOR)
+def walk(figures: Scores, extractor: Extractor, held_out: Set, evaluate: Evaluate, device: str) -> None:
+    """Add the path length between latents, always measured with our own extractor."""
+    generator = load_generator(paths.GENERATOR)
     seen = held_out.features if evaluate.features == "extractor" else None
     real = seen or extract(extractor, held_out.images, device, held_out.rows)
     scale = deviations(real.semantic)
     count = min(PATHS, evaluate.max_images)
-    lengths = smoothness.path_lengths(generator, extractor, scale, count, evaluate.seed, device)
-    value, sd = smoothness.trimmed(lengths)
-    found.put("path_smoothness", value, normal(value, sd, 0.0), sd)
+    lengths = path_length.path_lengths(generator, extractor, scale, count, evaluate.seed, device)
+    value, sd = path_length.trimmed(lengths)
+    figures.put("path_smoothness", value, normal(value, sd, 0.0), sd)
 
 
 if __name__ == "__main__":

@@ -1,64 +1,78 @@
-"""Stage report: one page that needs nothing but itself, and a model card."""
+"""Stage report: a self-contained page and a model card."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from gan import files
+from gan import files, metric_table, paths
 from gan import params as parameters
-from gan.data.network import shown
 from gan.params import Params
-from gan.report import card, metrics, page, plots, render, verdict, words
+from gan.report import descriptions, headline, model_card, plots, report_page
+from gan.report.embedded_pictures import LONGEST, labels, picture
+from gan.runtime.packages import unpinned_packages
 from gan.stage import run, say
+from gan.urls import redacted
 
-REPORTS = Path("reports")
-GENERATOR = Path("models/generator.safetensors")
+MOST_COLUMNS = 16  # of a grid whose cells have room for their classes
+# What a data set is called on the Hugging Face Hub.
+HUB_IDS = {
+    "mnist": "ylecun/mnist",
+    "fashion_mnist": "zalando-datasets/fashion_mnist",
+    "cifar10": "uoft-cs/cifar10",
+    "svhn": "ufldl-stanford/svhn",
+}
 
 
 def main() -> None:
     """Write reports/index.html and reports/model_card.md."""
     params = parameters.load()
     figures = collect(params)
-    content, model_card = page.page(figures), page.model_card(figures)
-    files.write_text(REPORTS / "index.html", content)
-    files.write_text(REPORTS / "model_card.md", model_card)
-    say("report", f"reports/index.html ({render.size_words(len(content.encode()))}), reports/model_card.md")
+    content, card = report_page.page(figures), report_page.model_card(figures)
+    files.write_text(paths.REPORT, content)
+    files.write_text(paths.MODEL_CARD, card)
+    (files.RUNS / "report.html").unlink(missing_ok=True)  # flows.page completed an earlier run's
+    size = descriptions.size_words(len(content.encode()))
+    say("report", f"{paths.REPORT} ({size}), {paths.MODEL_CARD}")
 
 
 def collect(params: Params) -> dict[str, Any]:
-    """Read what the stages before have written."""
-    scores = files.read_json(REPORTS / "metrics.json")
-    validation = files.read_json(REPORTS / "validation" / "result.json")
-    inventory = files.read_json(Path("data/raw/inventory.json"))
-    selection = pd.read_csv(REPORTS / "selection.csv")
-    rows = metrics.metric_rows(scores)
-    failed = [row for row in validation["expectations"] if not row["success"]]
+    """Return all figures of the page and the card, from the files of earlier stages."""
+    scores = files.read_json(paths.EVALUATION)
+    validation = files.read_json(paths.VALIDATION_RESULT)
+    inventory = files.read_json(paths.INVENTORY)
+    selection = pd.read_csv(paths.SELECTION)
+    rows = metric_table.metric_rows(scores)
+    config = model_card.config(paths.GENERATOR)
     return {
         **about(params, selection),
-        "verdict": verdict.verdict(scores, failed),
-        "facts": words.facts(scores, validation["expectations"]),
+        "verdict": headline.verdict(scores),
+        "details": " ".join([*headline.details(scores), *headline.warnings(validation["expectations"])]),
+        "facts": descriptions.facts(scores, validation["expectations"]),
         "metrics": rows,
-        "metric_names": metrics.names(),
         "n": scores["n"],
-        "features": words.features(scores, files.read_json(REPORTS / "extractor.json")),
+        "features": descriptions.features(scores, files.read_json(paths.EXTRACTOR_RESULT)),
         "own_features": scores.get("features", "extractor") == "extractor",
         "extractor_sha256": scores["extractor_sha256"],
-        "generator_sha256": files.sha256_file(GENERATOR),
-        "generator_size": render.size_words(GENERATOR.stat().st_size),
-        "grid": render.picture(Path("samples/grid.png")),
-        "interpolation": render.picture(Path("samples/interpolation.png")),
-        "animation": render.picture(Path("samples/interpolation.webp")),
+        "peculiar": descriptions.peculiar(scores, unpinned_packages([scores.get("unpinned", {})])),
+        **classes(config.get("classes")),
+        "generator_sha256": files.sha256_file(paths.GENERATOR),
+        "generator_size": descriptions.size_words(paths.GENERATOR.stat().st_size),
+        "grid": picture(paths.GRID),
+        "labels": labels(paths.GRID) if params.sample.grid_size <= MOST_COLUMNS else [],
+        "columns": params.sample.grid_size,
+        "interpolation": picture(paths.INTERPOLATION),
+        "animation": picture(paths.ANIMATION),
         "fixed_latents": fixed_latents(selection),
         "plots": curves(selection),
         **neighbours(scores),
         **data(params, inventory, validation["statistics"]),
-        "expectations": [words.expectation(row) for row in validation["expectations"]],
-        "validation_page": (REPORTS / "validation" / "index.html").is_file(),
-        "front_matter": card.front_matter(
-            words.title(params.network, params.data),
-            words.source(params.data),
+        "expectations": [descriptions.expectation(row) for row in validation["expectations"]],
+        "validation_page": paths.VALIDATION_PAGE.is_file(),
+        "front_matter": model_card.front_matter(
+            descriptions.title(params.network, params.data),
+            descriptions.source(params.data),
+            HUB_IDS.get(params.data.source),
             ["gan", params.network.architecture],
             rows,
             scores,
@@ -67,8 +81,8 @@ def collect(params: Params) -> dict[str, Any]:
 
 
 def about(params: Params, selection: pd.DataFrame) -> dict[str, Any]:
-    """Say what the model is and what it was told."""
-    told = {
+    """Return what describes the model: title, network, params, training."""
+    sections = {
         "data": params.data,
         "validate": params.validation,
         "network": params.network,
@@ -80,19 +94,26 @@ def about(params: Params, selection: pd.DataFrame) -> dict[str, Any]:
     }
     size = params.data.image_size
     return {
-        "title": words.title(params.network, params.data),
+        "title": descriptions.title(params.network, params.data),
         "lead": f"Images of {size}×{size} pixels by a {params.network.architecture} generator, "
         f"published at step {published(selection)} of {int(selection['step'].max())}.",
         "architecture": params.network.architecture,
-        "conditional": words.conditional(params.network),
+        "uniform": params.network.latent_distribution == "uniform",
         "latent_dim": params.network.latent_dim,
-        "classes": params.network.conditional is True,
         "size": size,
-        "params": {name: words.section(section) for name, section in told.items()},
-        "procedure": words.procedure(params.train),
-        "hyperparameters": words.hyperparameters(params.network, params.train),
-        "papers": words.papers(params.network, params.train),
+        "params": {name: descriptions.section(section) for name, section in sections.items()},
+        "procedure": descriptions.procedure(params.train),
+        "hyperparameters": descriptions.hyperparameters(params.network, params.train),
+        "papers": descriptions.papers(params.network, params.train),
     }
+
+
+def classes(names: Sequence[str] | None) -> dict[str, Any]:
+    """Return how the published generator is conditioned, by its own record; ``names``: its classes."""
+    count = len(names or ())
+    columns = [model_card.cut(name, LONGEST) for name in names or ()] if 2 <= count <= MOST_COLUMNS else []
+    how = f"by class, {count} of them" if count else "without classes"
+    return {"classes": count, "by_column": columns, "conditional": how}
 
 
 def published(selection: pd.DataFrame) -> int:
@@ -101,21 +122,23 @@ def published(selection: pd.DataFrame) -> int:
 
 
 def data(params: Params, inventory: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known of the images and where they come from."""
+    """Return what is known about the images and their source."""
     return {
         "data": {
-            "source": words.source(params.data),
+            "source": descriptions.source(params.data),
             "licence": inventory.get("licence"),
             "reasons": list((statistics.get("refused_by_reason") or {}).items()),
             "skipped": len(inventory.get("skipped") or ()),
             **{key: statistics[key] for key in ("train", "test", "refused")},
         },
+        "publish_sources": params.report.publish_sources,
+        "inventory_sha256": files.sha256_file(paths.INVENTORY),
         "inventory": [
             {
-                "path": card.cut(file["path"]),
-                "size": render.size_words(file["bytes"]),
+                "path": model_card.cut(file["path"]),
+                "size": descriptions.size_words(file["bytes"]),
                 "sha256": file["sha256"],
-                "origin": card.cut(shown(file.get("origin") or "")),
+                "origin": model_card.cut(redacted(file.get("origin") or "")),
             }
             for file in inventory["files"]
         ],
@@ -123,13 +146,12 @@ def data(params: Params, inventory: Mapping[str, Any], statistics: Mapping[str, 
 
 
 def neighbours(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the pictures of the nearest training images, and what was found."""
-    folder = REPORTS / "neighbours"
-    text = words.memorisation(scores)
+    """Return the images of the nearest training images, and the text about memorisation."""
+    text = descriptions.memorisation(scores)
     return {
         "neighbours": {
-            "nearest": render.picture(folder / "nearest.png"),
-            "flagged": render.picture(folder / "flagged.png"),
+            "nearest": picture(paths.NEIGHBOURS / "nearest.png"),
+            "flagged": picture(paths.NEIGHBOURS / "flagged.png"),
             "text": text,
         },
         "memorisation": text,
@@ -137,7 +159,7 @@ def neighbours(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fixed_latents(selection: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the grids of the fixed latents, in the order of their steps."""
+    """Return the grids of the fixed latents, ordered by step."""
     best = published(selection)
     seen = dict(zip(selection["step"], selection["images_seen"], strict=True))
     return [
@@ -145,21 +167,21 @@ def fixed_latents(selection: pd.DataFrame) -> list[dict[str, Any]]:
             "step": (step := int(path.stem.removeprefix("step-"))),
             "selected": step == best,
             "note": f"after {seen[step]:,} images" if step in seen else "",
-            "image": render.picture(path),
+            "image": picture(path),
         }
-        for path in sorted((REPORTS / "fixed_latents").glob("step-*.png"))
+        for path in sorted(paths.FIXED_LATENTS.glob("step-*.png"))
     ]
 
 
 def curves(selection: pd.DataFrame) -> dict[str, str]:
-    """Draw the page's plots; that of the classes is empty where there are none."""
-    log = pd.read_csv(REPORTS / "training.csv")
-    classes = pd.read_csv(REPORTS / "classes.csv", dtype={"class": str}, keep_default_na=False)
+    """Draw the page's plots as SVG; the one of the classes is empty without classes."""
+    log = pd.read_csv(paths.TRAINING)
+    classes = pd.read_csv(paths.CLASSES, dtype={"class": str}, keep_default_na=False)
     scores = {"fd_semantic": "semantic", "fd_texture": "texture"}
-    shares = {"held_out": "held out", "generated": "generated"}
+    shares = {"generated": "generated", "held_out": "held out"}  # colours: samples, then real images
     return {
         "losses": plots.lines(log, "step", {"loss_d": "discriminator", "loss_g": "generator"}, "loss"),
-        "probabilities": plots.lines(log, "step", {"d_real": "D(x)", "d_fake": "D(G(z))"}, "probability"),
+        "probabilities": plots.lines(log, "step", {"d_fake": "D(G(z))", "d_real": "D(x)"}, "probability"),
         "selection": plots.lines(selection, "step", scores, "Fréchet distance", log=True),
         "classes": plots.bars(classes, "class", shares, "share") if 0 < len(classes) <= 50 else "",
     }

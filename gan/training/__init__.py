@@ -1,1 +1,1 @@
-"""The step, the loop, the resumable state."""
+"""Training: objectives, penalties, augmentation, the step, the loop, the resumable state, processes."""

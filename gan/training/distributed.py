@@ -30,12 +30,12 @@ def writes() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def launch(module: str, devices: int, threads: int) -> None:
-    """Run `python -m module` in ``devices`` processes of ``threads``, as `torchrun --standalone` does.
+def launch(module: str, devices: int) -> None:
+    """Run `python -m module` in ``devices`` processes, as `torchrun --standalone` does.
 
     Raises UserError when one of them fails; it has then said why.
     """
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # else torchrun warns; each process sets its own number
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what follows says it
     arguments = ["--standalone", f"--nproc-per-node={devices}", "-m", module]
     try:
@@ -76,9 +76,9 @@ class World:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients])).div_(self.size)
-        parts = flat.split([gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
+        averages = flat.split([gradient.numel() for gradient in gradients])
+        for gradient, average in zip(gradients, averages, strict=True):
+            gradient.copy_(average.view_as(gradient))
 
     def share(self, content: bytes | None, device: str) -> bytes | None:
         """Return the writer's ``content`` in every process; what the others give is ignored."""
@@ -96,7 +96,7 @@ class World:
 
 
 def join(device: str) -> World:
-    """Join the others where torchrun has started this process; else be alone."""
+    """Join the process group if torchrun started this process; otherwise return a single-process world."""
     if not launched():
         return World()
     if device == "cuda":
@@ -135,7 +135,7 @@ def all_reduce(tensor: torch.Tensor) -> None:
 
 
 def leave() -> None:
-    """Leave the others in order, where there are any."""
+    """Leave the process group, if there is one."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -203,7 +203,7 @@ class SyncBatchNorm(nn.Module):
 
 
 def synchronise(model: nn.Module, world: World) -> nn.Module:
-    """Let every batch normalisation of ``model`` look at the batches of all processes."""
+    """Make every batch normalisation of ``model`` use the batches of all processes."""
     if world.size == 1:
         return model
     for parent in list(model.modules()):

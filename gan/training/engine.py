@@ -1,13 +1,14 @@
 """How a step runs: eagerly, compiled, or as one CUDA graph.
 
-A step of small images is some 300 kernels, and a GPU waits longer for each launch than it computes.
-A graph launches them all at once. `auto` takes what pays in so many steps; docs/performance.md has
-the measurements.
+A step of small images has about 300 kernels, and a GPU waits longer for each launch than it computes.
+A graph launches all of them at once. `auto` chooses what is faster for the number of steps;
+docs/performance.md has the measurements.
 """
 
 import torch
 
 from gan.params import Train
+from gan.params.fields import Ramp
 from gan.training.distributed import World
 from gan.training.step import Trainer
 
@@ -17,8 +18,10 @@ COMPILE_PAYS = 50_000  # steps; compiling takes half a minute, and a step is the
 
 
 def wants_graphs(train: Train, device: str, steps: int, world: World) -> bool:
-    """Say whether the steps run as CUDA graphs; `auto` does not put collectives of processes in them."""
+    """Say whether the steps run as CUDA graphs; `auto` does not use them with several processes."""
     if train.cuda_graphs == "auto":
+        if isinstance(train.beta2, Ramp):  # a captured graph would keep the first value
+            return False
         return device == "cuda" and world.size == 1 and steps >= GRAPH_PAYS
     return device == "cuda" and train.cuda_graphs
 
@@ -50,14 +53,14 @@ class Engine:
             self.eager[penalise] += 1
             self.stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(self.stream):
-                found = self.trainer.step(images, labels, penalise)
+                figures = self.trainer.step(images, labels, penalise)
             torch.cuda.current_stream().wait_stream(self.stream)
-            return found
+            return figures
         if penalise not in self.captured:
             self.captured[penalise] = self._capture(images, labels, penalise)
-        graph, found = self.captured[penalise]
+        graph, figures = self.captured[penalise]
         graph.replay()
-        return found
+        return figures
 
     def _capture(
         self, images: torch.Tensor, labels: torch.Tensor | None, penalise: bool
@@ -66,9 +69,9 @@ class Engine:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.trainer.draws.rng)
         with torch.cuda.graph(graph, stream=self.stream):
-            found = self.trainer.step(images, labels, penalise)
-        return graph, found
+            figures = self.trainer.step(images, labels, penalise)
+        return graph, figures
 
     def forget(self) -> None:
-        """Capture anew: what the graphs read and write has moved."""
+        """Capture the graphs again, because the memory that they use has moved."""
         self.eager, self.captured = {True: 0, False: 0}, {}

@@ -16,8 +16,10 @@ def zero_centred(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 
 def one_centred(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """The mean of (‖∇D(x)‖ - 1)²: Gulrajani 2017 (arXiv:1704.00028), equation 3, without lambda."""
-    # The root has no derivative at 0, where a saturated D can be.
-    return ((_gradient(logits, images).square().sum(1) + 1e-12).sqrt() - 1).square().mean()
+    # The root has no derivative at 0, where a saturated D can be. Taken in float64: MKL's of float32
+    # is rounded otherwise on some processors.
+    length = (_gradient(logits, images).square().sum(1) + 1e-12).double().sqrt().float()
+    return (length - 1).square().mean()
 
 
 def between(real: torch.Tensor, fake: torch.Tensor, draws: Draws) -> torch.Tensor:

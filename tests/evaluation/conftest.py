@@ -8,9 +8,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from gan import params
-from gan.networks.extractor import Extractor
-from gan.training.extractor import train_extractor
-from tests.conftest import ROOT
+from gan.extractor.classifier import Extractor
+from gan.extractor.classifier_training import train_extractor
+from tests.conftest import DEFAULTS
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ def digits() -> Digits:
     small = torch.from_numpy(table.images[order])[:, None].float() * (255 / 16)
     images = torch.nn.functional.interpolate(small, 32, mode="bicubic").clamp(0, 255).round().to(torch.uint8)
     labels = torch.from_numpy(table.target[order]).long()
-    parts = {"train": slice(0, 800), "held_out": slice(800, 1250), "fresh": slice(1250, 1700)}
-    settings = params.load(ROOT / "params.yaml").extractor.model_copy(update={"steps": 80})
-    train = parts["train"]
+    ranges = {"train": slice(0, 800), "held_out": slice(800, 1250), "fresh": slice(1250, 1700)}
+    settings = params.load(DEFAULTS).extractor.model_copy(update={"steps": 80})
+    train = ranges["train"]
     extractor = train_extractor(images[train], labels[train], 10, settings, "cpu", lambda *_: None)
     return Digits(
-        **{name: images[part] for name, part in parts.items()},
-        labels={name: labels[part] for name, part in parts.items()},
+        **{name: images[rows] for name, rows in ranges.items()},
+        labels={name: labels[rows] for name, rows in ranges.items()},
         extractor=extractor,
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.evaluation import intervals, metrics
+from gan.evaluation import feature_metrics, intervals
 
 
 def test_wilson_holds_a_share_19_times_of_20() -> None:
@@ -32,11 +32,11 @@ def test_rows_that_depend_on_one_another_widen_wilson() -> None:
 @pytest.mark.parametrize("method", [intervals.jackknife, intervals.subsample])
 def test_the_spread_of_a_difference_of_means(method) -> None:
     rng = torch.Generator().manual_seed(0)
-    told = []
+    deviations = []
     for _ in range(20):
         a, b = torch.randn(400, generator=rng), 2 * torch.randn(200, generator=rng)
-        told += method(lambda i, j, a=a, b=b: [float(a[i].mean() - b[j].mean())], (400, 200), rng)
-    assert np.mean(told) == pytest.approx((1 / 400 + 4 / 200) ** 0.5, rel=0.15)
+        deviations += method(lambda i, j, a=a, b=b: [float(a[i].mean() - b[j].mean())], (400, 200), rng)
+    assert np.mean(deviations) == pytest.approx((1 / 400 + 4 / 200) ** 0.5, rel=0.15)
 
 
 def test_the_interval_of_infinity_holds_it() -> None:
@@ -45,8 +45,8 @@ def test_the_interval_of_infinity_holds_it() -> None:
         rng = torch.Generator().manual_seed(seed)
         a, b = torch.randn(200, 8, generator=rng), torch.randn(200, 8, generator=rng) + 0.5
         (sd,) = intervals.jackknife(
-            lambda i, j, a=a, b=b: [metrics.frechet_infinity(a[i], b[j])], (200, 200), rng
+            lambda i, j, a=a, b=b: [feature_metrics.frechet_infinity(a[i], b[j])], (200, 200), rng
         )
-        low, high = intervals.normal(metrics.frechet_infinity(a, b), sd)
+        low, high = intervals.normal(feature_metrics.frechet_infinity(a, b), sd)
         held += low <= true <= high
     assert held >= 10

@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from gan import images, params
+from gan import params
+from gan.data import images
 from gan.evaluation import sampling
 from gan.networks import build
-from gan.networks.files import Published
-from tests.conftest import ROOT
+from gan.networks.model_file import Published
+from tests.conftest import DEFAULTS
 
-NETWORK = params.load(ROOT / "params.yaml").network.model_copy(update={"base_channels": 4})
+NETWORK = params.load(DEFAULTS).network.model_copy(update={"base_channels": 4})
 COUNTS = (30, 0, 10)  # images of each class
 
 
@@ -27,7 +28,7 @@ def labels(generator: Published, inputs: torch.Tensor) -> torch.Tensor:
     return hot.argmax(1)
 
 
-@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "mlp"])
+@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "residual", "mlp"])
 @pytest.mark.parametrize("counts", [None, COUNTS])
 def test_how_many_are_drawn_at_a_time_does_not_show(
     architecture: str, counts: tuple[int, ...] | None
@@ -43,7 +44,7 @@ def test_how_many_are_drawn_at_a_time_does_not_show(
     for count in (1, 7, 64, 100):
         assert torch.equal(sampling.generate(generator.model, inputs[:count], "cpu"), whole[:count])
     assert seen == {sampling.BLOCK}
-    assert [len(part) for part in sampling.blocks(generator.model, inputs, "cpu")] == [64, 64, 2]
+    assert [len(batch) for batch in sampling.blocks(generator.model, inputs, "cpu")] == [64, 64, 2]
 
 
 @pytest.mark.parametrize("truncation", [None, 0.7])
@@ -68,8 +69,8 @@ def test_one_class_alone_with_the_same_latents() -> None:
 def test_a_round_trip_has_no_seam_and_no_jump() -> None:
     generator = published(COUNTS)
     path = sampling.round_trip(generator, 48, 3, seed=0).reshape(48, 3, -1)
-    kept = labels(generator, path.flatten(0, 1)).reshape(48, 3)
-    assert torch.equal(kept, kept[:1].expand(48, 3))
+    hot = labels(generator, path.flatten(0, 1)).reshape(48, 3)
+    assert torch.equal(hot, hot[:1].expand(48, 3))
     latents = path[:, :, : NETWORK.latent_dim]
     steps = (latents - latents.roll(-1, 0)).norm(dim=2)  # from each frame to the next, the last to the first
     far = (latents[0] - latents[24]).norm(dim=1)

@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from gan.evaluation import copies, manifold, metrics
-from gan.evaluation.features import Features, extract
+from gan.evaluation import copies, feature_metrics, precision_recall
+from gan.evaluation.feature_extraction import Features, extract
 from tests.evaluation.conftest import Digits
 
 Figures = dict[str, float]
@@ -31,17 +31,19 @@ def measure(digits: Digits, known: dict[str, Features], images: torch.Tensor) ->
     drawn, held_out, train = look(digits, images), known["held_out"], known["train"]
     figures: Figures = {}
     for kind in ("semantic", "texture"):
-        real, fake = metrics.standardise(getattr(held_out, kind), getattr(drawn, kind))
-        figures[f"fd_{kind}"] = metrics.frechet_distance(real, fake)
-    near = manifold.compare(held_out.semantic, drawn.semantic, 3)
+        real, fake = feature_metrics.standardise(getattr(held_out, kind), getattr(drawn, kind))
+        figures[f"fd_{kind}"] = feature_metrics.frechet_distance(real, fake)
+    near = precision_recall.compare(held_out.semantic, drawn.semantic, 3)
     figures |= {name: getattr(near, name) for name in ("precision", "recall", "density", "coverage")}
-    real, fake = (metrics.histogram(part, 10) for part in (digits.labels["held_out"], drawn.predicted))
-    figures["label_divergence"] = metrics.jensen_shannon(real, fake)
-    figures["mode_coverage"] = metrics.mode_coverage(real, fake)
-    figures["class_score"] = metrics.class_score(drawn.logits)
+    real, fake = (
+        feature_metrics.histogram(predicted, 10) for predicted in (digits.labels["held_out"], drawn.predicted)
+    )
+    figures["label_divergence"] = feature_metrics.jensen_shannon(real, fake)
+    figures["mode_coverage"] = feature_metrics.mode_coverage(real, fake)
+    figures["class_score"] = feature_metrics.class_score(drawn.logits)
     seen = copies.memorised(train.semantic, held_out.semantic, drawn.semantic, 3)
     sets = (digits.train, digits.held_out, images)
-    pixels = copies.memorised(*(copies.pixels(part, torch.arange(len(part))) for part in sets), 3)
+    pixels = copies.memorised(*(copies.pixels(some, torch.arange(len(some))) for some in sets), 3)
     figures["memorised"] = seen.flagged.double().mean().item()
     figures["memorised_pixels"] = pixels.flagged.double().mean().item()
     figures["authenticity"] = seen.authentic.double().mean().item()
@@ -68,10 +70,10 @@ def noisy(images: torch.Tensor, sd: float) -> torch.Tensor:
 
 
 def blurred(images: torch.Tensor, times: int) -> torch.Tensor:
-    found = images.float()
+    smooth = images.float()
     for _ in range(times):
-        found = F.avg_pool2d(F.pad(found, (1,) * 4, mode="replicate"), 3, 1)
-    return found.round().to(torch.uint8)
+        smooth = F.avg_pool2d(F.pad(smooth, (1,) * 4, mode="replicate"), 3, 1)
+    return smooth.round().to(torch.uint8)
 
 
 def test_noise_moves_distances_up_and_precision_down(digits: Digits, known: dict[str, Features]) -> None:
@@ -98,8 +100,8 @@ def test_dropped_classes_move_coverage_and_histograms(digits: Digits, known: dic
     label = digits.labels["fresh"]
     steps = []
     for dropped in (0, 2, 5):
-        kept = digits.fresh[label >= dropped]
-        steps.append(measure(digits, known, kept[:220]))  # the same n: small sets have larger distances
+        remaining = digits.fresh[label >= dropped]
+        steps.append(measure(digits, known, remaining[:220]))  # the same n: small sets have larger distances
     moves(steps, "mode_coverage", up=False, by=0.49)
     moves(steps, "label_divergence", up=True, by=0.2)
     moves(steps, "recall", up=False, by=0.2)

@@ -1,16 +1,21 @@
 """A Prefect server process, and throwaway repositories that leave nothing running."""
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from tests.flows.experiment import Experiment, make_experiment
 from tests.flows.harness import Server, Toy, make_toy, wait_for
@@ -18,16 +23,35 @@ from tests.flows.harness import Server, Toy, make_toy, wait_for
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A real Prefect server on a loopback port."""
-    home = tmp_path_factory.mktemp("prefect")
+    """A real Prefect server on a loopback port; pytest's workers share it, since it takes long to start."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    lock, record = FileLock(folder / "prefect.lock"), folder / "prefect.json"
+    with lock:
+        known = (
+            json.loads(record.read_text()) if record.exists() else _start(tmp_path_factory.mktemp("prefect"))
+        )
+        record.write_text(json.dumps({**known, "users": known["users"] + 1}))
+    try:
+        yield Server(known["url"], Path(known["home"]))
+    finally:
+        with lock:
+            left = json.loads(record.read_text())
+            record.write_text(json.dumps({**left, "users": left["users"] - 1}))
+            if left["users"] == 1:
+                record.unlink()
+                _stop(left["pid"])
+
+
+def _start(home: Path) -> dict[str, Any]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    own = {**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
-    own |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_ENABLED": "false"}
+    variables = {**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
+    variables |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_ENABLED": "false"}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with open(home / "server.log", "wb") as log:
-        process = subprocess.Popen(command, env=own, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(command, env=variables, stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{port}/api"
 
     def healthy() -> bool:
@@ -36,14 +60,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         return False
 
     try:
-        wait_for(healthy, 90)
-        yield Server(url, home)
-    finally:
-        os.killpg(process.pid, 15)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
+        wait_for(healthy, 300)
+    except BaseException:
+        _stop(process.pid)
+        raise
+    return {"url": url, "home": str(home), "pid": process.pid, "users": 0}
+
+
+def _stop(pid: int) -> None:
+    """End the server and what it started; it may be the child of another of pytest's workers."""
+    os.killpg(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    with suppress(psutil.NoSuchProcess):
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.1)
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 @pytest.fixture

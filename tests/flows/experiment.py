@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from tests.conftest import ROOT
-from tests.flows.harness import Toy
+from tests.flows.harness import Toy, copy_made, init
+from tests.forked_commands import Forked
 
 MACHINE = {
     "system": "Linux x86_64",
@@ -81,23 +80,16 @@ class Experiment(Toy):
         return self.commit(message)
 
     def reproduce(self, *arguments: str, status: int = 0, **extra: str) -> str:
-        return self.run("flows.reproduce", *arguments, status=status, **extra)
+        return self.run("flows.reproduce", *arguments, status=status, cwd=None, **extra)
 
     def run(
         self, module: str, *arguments: str, status: int = 0, cwd: Path | None = None, **extra: str
     ) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=cwd or self.root,
-            env=self.environment(**extra),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=170,
-        )
-        assert done.returncode == status, done.stdout
-        assert "Traceback" not in done.stdout, done.stdout
-        return done.stdout
+        process = Forked(module, arguments, cwd or self.root, self.environment(**extra))
+        output, _ = process.communicate(timeout=170)
+        assert process.returncode == status, output
+        assert "Traceback" not in output, output
+        return output
 
     def verdict(self, commit: str) -> dict[str, Any]:
         folder = self.root / ".runs" / "reproduce" / commit
@@ -114,25 +106,25 @@ class Experiment(Toy):
 
     def leftovers(self) -> list[str]:
         """Worktrees, locks and processes that a rebuild left behind."""
-        found = [
+        leftovers = [
             line for line in self.git("worktree", "list", "--porcelain").splitlines() if "worktree" in line
         ]
-        found.remove(f"worktree {self.root}")
-        found += [str(path) for path in (self.root / ".git").rglob("*.lock")]
-        found += [str(path) for path in (self.root / ".git" / "worktrees").glob("*")]
-        found += [str(path) for path in (self.root / ".runs" / "worktrees").glob("*")]
-        return found + [str(process) for process in self.below()]
+        leftovers.remove(f"worktree {self.root}")
+        leftovers += [str(path) for path in (self.root / ".git").rglob("*.lock")]
+        leftovers += [str(path) for path in (self.root / ".git" / "worktrees").glob("*")]
+        leftovers += [str(path) for path in (self.root / ".runs" / "worktrees").glob("*")]
+        return leftovers + [str(process) for process in self.below()]
 
     def below(self) -> list[psutil.Process]:
         """Every process that works here or in a worktree below."""
-        found = []
+        processes = []
         for process in psutil.process_iter():
             try:
                 if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(self.root):
-                    found.append(process)
+                    processes.append(process)
             except (psutil.Error, OSError):
                 continue
-        return found
+        return processes
 
 
 def _kept(path: Path) -> bool:
@@ -143,10 +135,10 @@ def _kept(path: Path) -> bool:
 
 
 def git(folder: Path, *arguments: str, ok: bool = True) -> str:
-    own = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    variables = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     who = ["-c", "user.name=test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]
     done = subprocess.run(
-        ["git", *who, *arguments], cwd=folder, env=own, capture_output=True, text=True, check=False
+        ["git", *who, *arguments], cwd=folder, env=variables, capture_output=True, text=True, check=False
     )
     assert (done.returncode == 0) == ok, done.stdout + done.stderr
     return done.stdout.strip()
@@ -169,23 +161,33 @@ def wheel(folder: Path, version: str) -> None:
 
 def make_experiment(folder: Path, **params: object) -> Experiment:
     """Make the experiment and record it once."""
-    root = folder / "project"
+    copy_made(f"experiment {sorted(params.items())}", folder, lambda template: _make(template, params))
+    experiment = _experiment(folder)
+    experiment.commit("first")
+    return experiment
+
+
+def _experiment(folder: Path) -> Experiment:
+    return Experiment(
+        folder / "project", folder / "prefect", source=folder / "photos", wheels=folder / "wheels"
+    )
+
+
+def _make(folder: Path, params: Mapping[str, object]) -> None:
+    experiment = _experiment(folder)
+    root = experiment.root
     root.mkdir(parents=True)
-    found = Experiment(root, folder / "prefect", source=folder / "photos", wheels=folder / "wheels")
-    found.source.mkdir()
+    experiment.source.mkdir()
     for name in ("one", "two"):
-        (found.source / f"{name}.txt").write_text(name * 3)
+        (experiment.source / f"{name}.txt").write_text(name * 3)
     for version in ("1.0", "2.0"):
-        wheel(found.wheels, version)
+        wheel(experiment.wheels, version)
     shutil.copy(Path(__file__).with_name("work.py"), root)
     (root / "dvc.yaml").write_text(DVC_YAML)
     (root / ".gitignore").write_text("/.runs\n/data/raw\n/data/fixed\n/models\n")
-    found.params(data__source=str(found.source), train__threads=2, train__package=False, **params)
-    git(root, "init", "-q", "-b", "main")
-    found.dvc("init", "-q")
-    shutil.copy(ROOT / ".dvc" / "config", root / ".dvc" / "config")
+    experiment.params(data__source=str(experiment.source), train__threads=2, train__package=False, **params)
+    init(experiment)
     (root / "data" / "fixed").mkdir(parents=True)
     (root / "data" / "fixed" / "extra.txt").write_text("added by hand")
-    found.dvc("add", "-q", "data/fixed")
-    found.record("first")
-    return found
+    experiment.dvc("add", "-q", "data/fixed")
+    experiment.dvc("repro", "-q")

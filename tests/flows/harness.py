@@ -1,10 +1,12 @@
 """Throwaway DVC repositories shaped like ours, the flow as its own process, and a Prefect server."""
 
+import atexit
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from tests.conftest import ROOT
+from tests.forked_commands import Forked, programs
 
 # stage: its inputs. Two branches side by side, the longer name first as in ours.
 GRAPH = {
@@ -24,49 +27,47 @@ GRAPH = {
     "aside": ["prepare"],
     "report": ["select", "prepare"],
 }
+_made: dict[str, Path] = {}  # templates of `copy_made`
 OUTPUTS = {"report": "reports/index.html"} | {name: f"out/{name}" for name in GRAPH if name != "report"}
 
 
 @dataclass
 class Toy:
-    """A small pipeline in a folder of its own, and ways to run it."""
+    """A small pipeline in a folder of its own, and ways to run it.
+
+    ``forks`` is False where a test kills: DVC and what it starts are then in the command's own group.
+    """
 
     root: Path
     home: Path
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[Forked] = field(default_factory=list)
+    forks: bool = True
 
     def environment(self, **extra: str) -> dict[str, str]:
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        own = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
         python = os.pathsep.join(
-            [str(ROOT), *filter(None, [extra.pop("PYTHONPATH", ""), own.get("PYTHONPATH")])]
+            [str(ROOT), *filter(None, [extra.pop("PYTHONPATH", ""), variables.get("PYTHONPATH")])]
         )
         quiet = {"PREFECT_LOGGING_COLORS": "false", "PREFECT_HOME": str(self.home), "NO_COLOR": "1"}
-        return {**own, "PATH": path, "PYTHONPATH": python, **quiet, **extra}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        which = programs() if self.forks else {"PATH": path}
+        return {**variables, **which, "PYTHONPATH": python, **quiet, **extra}
 
     def dvc(self, *arguments: str, **extra: str) -> str:
-        command = [sys.executable, "-m", "dvc", *arguments]
+        environment = self.environment(**extra)
         done = subprocess.run(
-            command, cwd=self.root, env=self.environment(**extra), capture_output=True, text=True
+            ["dvc", *arguments], cwd=self.root, env=environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **extra: str) -> Forked:
         """Start the flow; standard output and error come as one."""
         return self.begin("flows.pipeline", *arguments, **extra)
 
-    def begin(self, module: str, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+    def begin(self, module: str, *arguments: str, **extra: str) -> Forked:
         """Start a command and let it run."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=self.root,
-            env=self.environment(**extra),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        process = Forked(module, arguments, self.root, self.environment(**extra))
         self.started.append(process)
         return process
 
@@ -92,12 +93,12 @@ class Toy:
 
     def processes(self) -> list[psutil.Process]:
         """Every process that works in this folder."""
-        found = []
+        processes = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == self.root:
-                    found.append(process)
-        return found
+                    processes.append(process)
+        return processes
 
     def forget(self) -> None:
         """Delete the outputs and the record, not the cache."""
@@ -116,13 +117,17 @@ def wait_for(condition: Callable[[], object], seconds: float) -> None:
 
 def outcomes(output: str) -> dict[str, str]:
     """Read the summary at the end of what the flow printed."""
-    words = "ran|restored|unchanged|failed|not run"
-    return dict(re.findall(rf"^  (\w+) +({words})\b", output, re.MULTILINE))
+    names = "ran|restored|unchanged|failed|not run"
+    return dict(re.findall(rf"^  (\w+) +({names})\b", output, re.MULTILINE))
 
 
 def make_toy(root: Path, home: Path) -> Toy:
     """Make the pipeline, with DVC and git set up as in this repository."""
-    root.mkdir(parents=True)
+    copy_made("toy", root, _make_toy)
+    return Toy(root, home)
+
+
+def _make_toy(root: Path) -> None:
     shutil.copy(Path(__file__).with_name("toy.py"), root)
     stages = []
     for name, needs in GRAPH.items():
@@ -132,11 +137,34 @@ def make_toy(root: Path, home: Path) -> Toy:
         stages.append(f"  {name}:\n    cmd: {command}\n    deps:\n{deps}    outs:\n      - {OUTPUTS[name]}\n")
     (root / "dvc.yaml").write_text("stages:\n" + "".join(stages))
     (root / ".gitignore").write_text("/out\n/reports\n/times\n/.runs\n")
-    toy = Toy(root, home)
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    init(Toy(root, root.parent / "prefect"))
+
+
+def init(toy: Toy) -> None:
+    """Set up git and DVC as in this repository."""
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=toy.root, check=True)
     toy.dvc("init", "-q")
-    shutil.copy(ROOT / ".dvc" / "config", root / ".dvc" / "config")
-    return toy
+    shutil.copy(ROOT / ".dvc" / "config", toy.root / ".dvc" / "config")
+
+
+def copy_made(name: str, folder: Path, make: Callable[[Path], None]) -> None:
+    """Fill a new folder with what ``make`` makes: once by it, then by copying, which is much cheaper.
+
+    Paths below the folder are those of the copy, in params and dvc.lock too. git knows no history of it.
+    """
+    if name not in _made:
+        _made[name] = Path(tempfile.mkdtemp(prefix="ganflow-tests-"))
+        atexit.register(shutil.rmtree, _made[name], ignore_errors=True)
+        make(_made[name])
+    template = _made[name]
+    leave = shutil.ignore_patterns(".git", "tmp")
+    shutil.copytree(template, folder, symlinks=True, dirs_exist_ok=True, ignore=leave)
+    for path in folder.rglob("*"):
+        if path.name in ("params.yaml", "params.json", "dvc.lock"):
+            path.write_text(path.read_text().replace(os.fspath(template), os.fspath(folder)))
+    for repository in template.rglob(".git"):
+        target = folder / repository.parent.relative_to(template)
+        subprocess.run(["git", "init", "-q", "-b", "main"], cwd=target, check=True)
 
 
 @dataclass(frozen=True)

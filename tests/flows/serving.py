@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from tests.flows.harness import wait_for
-from tests.flows.models import Model
+from tests.flows.model_project import Model
 from tests.flows.storage import free_port, running
+from tests.missing_programs import skip_without
 
 POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)  # where Debian has it
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"
@@ -42,18 +42,22 @@ class Service:
 
     def start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
-        own = {**os.environ, "PREFECT_HOME": str(self.home), "DO_NOT_TRACK": "1"}
-        own |= {
+        variables = {**os.environ, "PREFECT_HOME": str(self.home), "DO_NOT_TRACK": "1"}
+        variables |= {
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_UI_ENABLED": str(self.ui).lower(),
         }
-        own["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = LEASES  # as pyproject.toml has it
+        variables["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"] = LEASES  # as pyproject.toml has it
         if self.database:
-            own["PREFECT_API_DATABASE_CONNECTION_URL"] = self.database
+            variables["PREFECT_API_DATABASE_CONNECTION_URL"] = self.database
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1"]
         with open(self.home / "server.log", "ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--port", str(self.port)], env=own, stdout=log, stderr=log, start_new_session=True
+                [*command, "--port", str(self.port)],
+                env=variables,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         wait_for(self.healthy, 120)
 
@@ -92,14 +96,14 @@ class Service:
 
     def artifacts(self, run: str) -> dict[str, dict[str, Any]]:
         """The artifacts of a run, by key."""
-        found = self.ask("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
-        return {artifact["key"]: artifact for artifact in found}
+        artifacts = self.ask("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})
+        return {artifact["key"]: artifact for artifact in artifacts}
 
     def begin(self, deployment: str, **parameters: object) -> str:
         """Have a deployment run now; return the run's id."""
         flow, name = deployment.split("/")
-        found = self.ask(f"deployments/name/{flow}/{name}")
-        run = self.ask(f"deployments/{found['id']}/create_flow_run", {"parameters": parameters})
+        served = self.ask(f"deployments/name/{flow}/{name}")
+        run = self.ask(f"deployments/{served['id']}/create_flow_run", {"parameters": parameters})
         return str(run["id"])
 
     def state(self, run: str) -> str:
@@ -107,7 +111,13 @@ class Service:
 
     def wait(self, run: str, seconds: float = 90) -> str:
         """Wait until a run has ended; return the name of its state."""
-        wait_for(lambda: self.run(run)["state_type"] in ENDED, seconds)
+
+        def ended() -> bool:
+            with suppress(OSError):  # a server with much to do may answer 503, or late: ask again
+                return self.run(run)["state_type"] in ENDED
+            return False
+
+        wait_for(ended, seconds)
         return self.state(run)
 
 
@@ -115,7 +125,7 @@ class Service:
 def postgres(folder: Path) -> Iterator[str]:
     """A real PostgreSQL of our own on loopback; yields the address that Prefect takes."""
     if POSTGRES is None or (os.geteuid() == 0 and shutil.which("runuser") is None):
-        pytest.skip("no PostgreSQL here")
+        skip_without("PostgreSQL")
     folder.mkdir()
     user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # it refuses to run as root
     if user:
@@ -185,7 +195,7 @@ def _running(
         assert process.poll() is None, log.read_text()
         yield process
     finally:
-        for pid in [process.pid, *(found.pid for found in model.below())]:
+        for pid in [process.pid, *(child.pid for child in model.below())]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait(10)

@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.flows.experiment import Experiment, git
+from tests.flows.experiment import Experiment, git, make_experiment
+from tests.missing_programs import skip_without
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -32,9 +34,10 @@ def png(shade: int) -> bytes:
     )
 
 
-@pytest.fixture
-def past(experiment: Experiment) -> Experiment:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     """Three records on main, a retraining, a promotion, and an experiment of DVC's."""
+    experiment = make_experiment(tmp_path_factory.mktemp("recorded"))
     (experiment.root / "samples").mkdir()
     experiment.params(train__threads=3)
     (experiment.root / "samples" / "grid.png").write_bytes(png(60))
@@ -59,6 +62,14 @@ def past(experiment: Experiment) -> Experiment:
     return experiment
 
 
+@pytest.fixture
+def past(recorded: Experiment, tmp_path: Path) -> Experiment:
+    """A copy of it."""
+    folder = tmp_path / "past"
+    shutil.copytree(recorded.root.parent, folder, symlinks=True)
+    return replace(recorded, root=folder / recorded.root.name)
+
+
 def test_every_experiment(past: Experiment) -> None:
     text = past.run("flows.history")
     rows = json.loads(past.run("flows.history", "--json"))
@@ -72,7 +83,7 @@ def test_every_experiment(past: Experiment) -> None:
     assert set(last["names"]) == {"main", "model@v1.0.0"}  # main is a note further
     assert last["kind"] == "promotion"
     assert last["before"] == by_subject["more threads <b>& faster</b>"]["id"]
-    assert last["change"] == "data; code: work.py; packages: toything"
+    assert last["change"] == "data; code: work.py; packages: toything absent → 2.0"
     assert last["metrics"] == {"fd_semantic": "64 ± 0.98 (real 1)"}
     assert by_subject["retrained"]["kind"] == "retraining"
     assert by_subject["retrained"]["change"] == "train.threads 3 → 4"
@@ -97,9 +108,9 @@ def test_any_two(past: Experiment) -> None:
     assert re.search(r"^  work\.py$", text, re.MULTILINE)
     assert re.search(r"fd_semantic  64 ± 0\.98 \(real 1\)  ->  64", text)
     assert "samples/grid.png differs" in text
-    said = past.run("flows.history", "main", "nonesuch", status=1).strip().splitlines()
-    assert len(said) == 1
-    assert "nonesuch" in said[0]
+    lines = past.run("flows.history", "main", "nonesuch", status=1).strip().splitlines()
+    assert len(lines) == 1
+    assert "nonesuch" in lines[0]
     assert len(past.run("flows.history", "main", status=2).strip().splitlines()) == 1
 
 
@@ -128,8 +139,8 @@ def test_which_experiment_made_a_model_that_a_picture_names(past: Experiment, tm
     copy.write_bytes(content)
     assert "models/log/a.txt" in past.run("flows.history", "--model", str(copy))
     unknown = "ab" * 32
-    said = past.run("flows.history", "--model", unknown, status=1)
-    assert "no experiment here recorded a model of this SHA-256" in said
+    output = past.run("flows.history", "--model", unknown, status=1)
+    assert "no experiment here recorded a model of this SHA-256" in output
     assert "no such file, and no SHA-256" in past.run("flows.history", "--model", "nonesuch", status=1)
     packet = f"<ganflow:ModelSha256>{unknown}</ganflow:ModelSha256>".encode()
     (past.root / "samples" / "grid.png").write_bytes(png(90) + packet)
@@ -153,13 +164,13 @@ def test_without_a_cache_and_without_a_record(past: Experiment, tmp_path: Path) 
     (empty / "dvc.yaml").write_text("")
     git(empty, "add", "-A")
     git(empty, "commit", "-qm", "nothing yet")
-    said = past.run("flows.history", cwd=empty, status=1).strip()
-    assert said == "error: no commit here has a dvc.lock; `make repro`, then commit what git shows"
+    output = past.run("flows.history", cwd=empty, status=1).strip()
+    assert output == "error: no commit here has a dvc.lock; `make repro`, then commit what git shows"
 
 
 def test_the_page(past: Experiment, tmp_path: Path) -> None:
     if CHROMIUM is None:
-        pytest.skip("no Chromium here")
+        skip_without("Chromium")
     past.run("flows.history")
     page = past.root / ".runs" / "history" / "index.html"
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
@@ -175,11 +186,11 @@ def test_the_page(past: Experiment, tmp_path: Path) -> None:
         timeout=120,
         check=True,
     )
-    shown = done.stdout
-    assert "<b>&amp; faster" not in shown  # a commit's text is text
-    assert "&lt;b&gt;&amp; faster&lt;/b&gt;" in shown
+    output = done.stdout
+    assert "<b>&amp; faster" not in output  # a commit's text is text
+    assert "&lt;b&gt;&amp; faster&lt;/b&gt;" in output
     # The scripts ran: the two newest stand side by side, with what differs and their grids.
-    compared = shown[shown.index('id="compare"') :]
+    compared = output[output.index('id="compare"') :]
     assert "hidden" not in compared[: compared.index(">")]
     assert "<td>train.threads</td>" in compared
     assert compared.count("<img") == 2

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,16 @@ from typing import Any
 import pytest
 from selenium.webdriver.common.by import By
 
-from flows import before, page, usage
-from flows.before import Before
-from flows.record import Record, Stage
-from gan.report.metrics import names
+from flows import page
+from flows.judge import metric_changes
+from flows.judge.metric_changes import Before
+from flows.pages import stage_usage
+from flows.repo.lock_file import Record, Stage
+from gan.metric_table import METRICS, Metric
 from gan.stages import report
 from tests.browser import chromium, requests
 from tests.conftest import ROOT
+from tests.forked_commands import Forked
 from tests.report.run import make_run, metrics
 
 LOCK = """\
@@ -52,8 +54,8 @@ MACHINE = {
 
 
 def git(folder: Path, *arguments: str) -> None:
-    own = ("-c", "user.name=t", "-c", "user.email=t@localhost")
-    subprocess.run(["git", *own, *arguments], cwd=folder, check=True, capture_output=True)
+    identity = ("-c", "user.name=t", "-c", "user.email=t@localhost")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
 
 
 def record(folder: Path, stage: str, ended: float, **facts: Any) -> None:
@@ -71,45 +73,40 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(make_run(folder))
     (folder / "dvc.yaml").write_text("stages: {}\n")
     (folder / "dvc.lock").write_text(LOCK.format(md5="1"))
-    (folder / "reports" / "machine.json").write_text(json.dumps(MACHINE))
-    today = json.loads((folder / "reports" / "metrics.json").read_text())
+    (folder / ".runs").mkdir(exist_ok=True)
+    (folder / ".runs" / "machine.json").write_text(json.dumps(MACHINE))
+    today = json.loads((folder / "reports" / "evaluation.json").read_text())
     older = {**today, "fd_semantic": 3.0, "fd_semantic_low": 2.5, "fd_semantic_high": 3.5}
     older |= {"recall": 0.9, "recall_low": 0.88, "recall_high": 0.92, "precision": today["precision"] + 0.01}
-    (folder / "reports" / "metrics.json").write_text(json.dumps(older))
+    (folder / "reports" / "evaluation.json").write_text(json.dumps(older))
     git(folder, "init", "-q")
-    git(folder, "add", "dvc.yaml", "dvc.lock", "reports/metrics.json")
+    git(folder, "add", "dvc.yaml", "dvc.lock", "reports/evaluation.json")
     git(folder, "commit", "-qm", SUBJECT)
-    (folder / "reports" / "metrics.json").write_text(json.dumps(today))
+    (folder / "reports" / "evaluation.json").write_text(json.dumps(today))
     report.main()
     return folder
 
 
 def command(folder: Path) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "flows.page"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    return done.returncode, done.stdout
+    process = Forked("flows.page", [], folder, {**os.environ, "PYTHONPATH": str(ROOT)})
+    output, _ = process.communicate(60)
+    return process.wait(), output
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_shows_what_differs_between_equal_runs(project: Path, tmp_path: Path, width: int) -> None:
     original = (project / "reports" / "index.html").read_bytes()
     record(project, "train", time.time(), steps=1760, resumed_at=300, joules={"processor": 5400.0})
-    status, said = command(project)
-    assert (status, said.split()[:2]) == (0, ["page", ".runs/report.html"])
+    status, output = command(project)
+    assert (status, output.split()[:2]) == (0, ["page", ".runs/report.html"])
     assert (project / "reports" / "index.html").read_bytes() == original
     with chromium(tmp_path / "profile", width) as driver:
         driver.get((project / ".runs" / "report.html").as_uri())
         text = driver.find_element(By.ID, "run").text
-        for words in (
+        for phrase in (
             SUBJECT,
             "Some <i>processor</i>",
-            "this checkout holds changes: reports/metrics.json",
+            "this checkout has changes: reports/evaluation.json",
             "better, beyond the interval",
             "worse, beyond the interval",
             "within the interval",
@@ -120,82 +117,100 @@ def test_it_shows_what_differs_between_equal_runs(project: Path, tmp_path: Path,
             "1760 steps, the first 300 in an earlier run, which is not counted",
             "not run here",
         ):
-            assert words in text, words
+            assert phrase in text, phrase
         assert "python -m flows.page" not in text
         assert driver.execute_script("return document.documentElement.scrollWidth - innerWidth") <= 0
-        link = driver.find_element(By.LINK_TEXT, "The whole validation").get_attribute("href")
+        link = driver.find_element(By.LINK_TEXT, "The validation page").get_attribute("href")
         assert link == (project / "reports" / "validation" / "index.html").as_uri()
         assert requests(driver) == [(project / ".runs" / "report.html").as_uri()]
 
 
 def test_after_the_commit_it_is_beside_the_run_before(project: Path) -> None:
-    git(project, "add", "reports/metrics.json")
+    git(project, "add", "reports/evaluation.json")
     git(project, "commit", "-qm", "This run")
     git(project, "commit", "-qm", "Words alone", "--allow-empty")
-    found = page.collect(project, names())
-    assert found["subject"] == "Words alone"
-    assert found["before"].subject == SUBJECT
-    verdicts = {row.name: row.verdict for row in found["rows"]}
+    collected = page.collect(project)
+    assert collected["subject"] == "Words alone"
+    assert collected["before"].subject == SUBJECT
+    verdicts = {row.name: row.verdict for row in collected["rows"]}
     assert verdicts["Fréchet distance, semantic"] == "better"
     assert verdicts["Recall"] == "worse"
     assert verdicts["Precision"] == verdicts["Coverage"] == "same"
 
 
 def test_without_git_a_lock_or_records_it_says_so(project: Path) -> None:
-    for name in (".git", "dvc.lock", "reports/machine.json"):
+    for name in (".git", "dvc.lock", ".runs/machine.json"):
         (project / name).rename(project / f"moved-{Path(name).name}")
     assert command(project)[0] == 0
     text = re.sub("<[^>]*>", "", (project / ".runs" / "report.html").read_text())
-    for words in (
+    for phrase in (
         "not known: no commit here",
         "nothing to compare them with yet",
-        "not known on this machine",
+        "not known here",
+        "not known here: train has not run in this folder",
     ):
-        assert words in text
+        assert phrase in text
 
 
 def test_a_report_without_room_for_it_is_one_line(project: Path) -> None:
     (project / "reports" / "index.html").write_text("<!doctype html><title>of an older revision</title>")
-    status, said = command(project)
+    status, output = command(project)
     assert status == 1
-    assert said.startswith("error: reports/index.html: ")
-    assert len(said.splitlines()) == 1
+    assert output.startswith("error: reports/index.html: ")
+    assert len(output.splitlines()) == 1
     assert not (project / ".runs" / "report.html").exists()
 
 
 def compared(
     today: dict[str, Any], then: dict[str, Any], images: tuple[str, str] = ("1", "1")
 ) -> dict[str, str]:
-    rows = before.rows(names(), today, Before("c", "s", then, images[1]), images[0])
-    return {row.name: row.words for row in rows}
+    rows = metric_changes.rows(today, Before("c", "s", then, images[1]), images[0])
+    return {row.name: row.note for row in rows}
 
 
 def test_what_does_not_compare_is_not_compared() -> None:
     today = metrics()
     other = compared(today, {**today, "extractor_sha256": "cd" * 32})
-    assert other["Recall"] == "not comparable: another extractor"
+    assert other["Recall"] == "another extractor"
     assert other["Memorised, by pixels"] == "the same"
     assert compared(today, {key: today[key] for key in ("n", "recall")})["Recall"].endswith(
         "another extractor"
     )
     fewer = compared(today, {**today, "n": 200})
-    assert fewer["Recall"] == "not comparable: n was 200"
+    assert fewer["Recall"] == "another n (200 before)"
     assert fewer["Kernel distance, semantic"] == "the same"
-    assert set(compared(today, today, ("1", "2")).values()) == {"not comparable: other held-out images"}
+    assert set(compared(today, today, ("1", "2")).values()) == {"other held-out images"}
     missing = compared(today, {key: value for key, value in today.items() if not key.startswith("density")})
-    assert missing["Density"] == "measured in one of them only"
+    assert missing["Density"] == "measured in this run only"
+    without = {key: value for key, value in today.items() if not key.startswith("density")}
+    assert compared(without, today)["Density"] == "measured in the run before only"
+
+
+def test_what_is_not_comparable_is_said_once(project: Path) -> None:
+    measured = project / "reports" / "evaluation.json"
+    today = json.loads(measured.read_text())
+    del today["density"]
+    measured.write_text(json.dumps({**today, "extractor_sha256": "cd" * 32}))
+    assert command(project)[0] == 0
+    text = (project / ".runs" / "report.html").read_text()
+    assert text.count("Not comparable") == 1
+    rows = len(METRICS)
+    own = sum(metric.pixels for metric in METRICS)
+    assert f"another extractor:</span> the {rows - own - 1} of {rows} without a difference." in text
+    assert text.count("measured in the run before only") == 1
+    assert text.count("A metric is measured in one of both runs only where") == 1
 
 
 def test_the_interval_of_a_difference() -> None:
     """With equal, symmetric intervals MOVER is the sum of squares: 1.96 · √2 · sd."""
-    metric = {"key": "a", "better": "lower"}
+    metric = Metric("a", "A", "", "lower", "")
     then = {"a": 1.0, "a_sd": 0.1}
-    assert before.judged(metric, {"a": 0.70, "a_sd": 0.1}, then)[0] == "better"  # 0.30 > 0.277
-    assert before.judged(metric, {"a": 0.75, "a_sd": 0.1}, then)[0] == "same"
-    assert before.judged(metric, {"a": 1.30, "a_sd": 0.1}, then)[0] == "worse"
-    assert before.judged(metric, {"a": 0.5}, then) == ("unknown", "its interval is not known", "")
+    assert metric_changes.judged(metric, {"a": 0.70, "a_sd": 0.1}, then)[0] == "better"  # 0.30 > 0.277
+    assert metric_changes.judged(metric, {"a": 0.75, "a_sd": 0.1}, then)[0] == "same"
+    assert metric_changes.judged(metric, {"a": 1.30, "a_sd": 0.1}, then)[0] == "worse"
+    assert metric_changes.judged(metric, {"a": 0.5}, then) == ("unknown", "its interval is not known", "")
     skewed = {"a": 1.3, "a_low": 1.25, "a_high": 2.0}  # downwards it is sure, upwards not
-    assert before.judged(metric, skewed, {"a": 1.0, "a_low": 0.5, "a_high": 1.1})[0] == "worse"
+    assert metric_changes.judged(metric, skewed, {"a": 1.0, "a_low": 0.5, "a_high": 1.1})[0] == "worse"
 
 
 def test_records_of_another_run_are_not_shown(tmp_path: Path) -> None:
@@ -203,23 +218,23 @@ def test_records_of_another_run_are_not_shown(tmp_path: Path) -> None:
     (tmp_path / "a" / "out").mkdir(parents=True)
     (tmp_path / "a" / "out" / "x").write_text("x")
     (tmp_path / "b").write_text("b")
-    assert {row.note for row in usage.used(tmp_path, lock)} == {"not run here"}
+    assert {row.note for row in stage_usage.used(tmp_path, lock)} == {"not run here"}
     now = time.time()
     record(tmp_path, "a", now, joules={"processor": 400.0})
     record(tmp_path, "b", now - 30, joules={"processor": 800.0})
-    rows = {row.stage: row for row in usage.used(tmp_path, lock)}
+    rows = {row.stage: row for row in stage_usage.used(tmp_path, lock)}
     assert rows["a"].wall == "1 min 30 s"
     assert rows["b"].note.startswith("not measured")  # its file is newer than its run
     os.utime(tmp_path / "b", (now - 30, now - 30))
-    rows = {row.stage: row for row in usage.used(tmp_path, lock)}
+    rows = {row.stage: row for row in stage_usage.used(tmp_path, lock)}
     assert rows["together"].wall == "2 min 00 s"  # 30 of the 90 seconds were the same
     assert rows["together"].energy == "at most 1.2 kJ processor"
     (tmp_path / ".runs" / "usage" / "a.json").write_text("{")
-    assert usage.used(tmp_path, lock)[0].note == "not run here"
+    assert stage_usage.used(tmp_path, lock)[0].note == "not run here"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (119.6, "2 min 00 s"), (7384, "2 h 03 min")]
+    ("seconds", "text"), [(0.04, "0.0 s"), (59.94, "59.9 s"), (119.6, "2 min 00 s"), (7384, "2 h 03 min")]
 )
-def test_times_in_words(seconds: float, words: str) -> None:
-    assert usage.duration(seconds) == words
+def test_times_in_words(seconds: float, text: str) -> None:
+    assert stage_usage.duration(seconds) == text

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from flows.commands import Commands
-from flows.environment import environment
-from flows.outcome import RAN
-from flows.pipeline import pipeline
-from flows.stages import reproduce_stage
+from flows.judge.stage_outcomes import RAN
+from flows.orchestration.whole_pipeline import pipeline
+from flows.system.processes import Commands
+from flows.system.variables import environment
+from flows.tasks.stage_tasks import reproduce_stage
 from gan.errors import UserError
 from tests.flows.harness import GRAPH, Server, Toy, outcomes, wait_for
 
@@ -32,9 +32,9 @@ def ask(server: Server, what: str, body: object) -> Any:
 
 
 def run_named_in(output: str, server: Server) -> dict[str, Any]:
-    found = re.search(r"Beginning flow run '(.+?)'", output)
-    assert found
-    runs = ask(server, "flow_runs/filter", {"flow_runs": {"name": {"any_": [found[1]]}}})
+    match = re.search(r"Beginning flow run '(.+?)'", output)
+    assert match
+    runs = ask(server, "flow_runs/filter", {"flow_runs": {"name": {"any_": [match[1]]}}})
     assert len(runs) == 1
     return dict(runs[0])
 
@@ -42,9 +42,9 @@ def run_named_in(output: str, server: Server) -> dict[str, Any]:
 def rows(run: dict[str, Any], server: Server) -> dict[str, str]:
     """Return the outcomes in the table artifact of a run."""
     of_run = {"flow_run_id": {"any_": [run["id"]]}, "key": {"any_": ["stages"]}}
-    found = ask(server, "artifacts/filter", {"artifacts": of_run})
-    assert len(found) == 1
-    return {row["stage"]: row["outcome"] for row in json.loads(found[0]["data"])}
+    artifacts = ask(server, "artifacts/filter", {"artifacts": of_run})
+    assert len(artifacts) == 1
+    return {row["stage"]: row["outcome"] for row in json.loads(artifacts[0]["data"])}
 
 
 def same(outcome: str) -> dict[str, str]:
@@ -96,6 +96,7 @@ def test_a_failing_stage(make: Make, server: Server) -> None:
     assert rows(run, server) == expected
 
 
+@pytest.mark.slow
 def test_stage_and_force(make: Make, server: Server) -> None:
     toy, api = make(), {"PREFECT_API_URL": server.url}
     assert outcomes(toy.flow("--stage", "train", **api)) == {"prepare": "ran", "train": "ran"}
@@ -111,8 +112,10 @@ def test_wrong_use_is_one_line(make: Make) -> None:
         pipeline.fn(str(toy.root))
 
 
+@pytest.mark.slow
 def test_second_flow_is_refused_and_sigterm_leaves_nothing(make: Make, server: Server) -> None:
     toy, api = make(), {"PREFECT_API_URL": server.url}
+    toy.forks = False
     first = toy.start(TOY_EXTRACTOR="spawn", **api)
     toy.pid("extractor")
     second = toy.flow(status=1, **api)
@@ -124,7 +127,7 @@ def test_second_flow_is_refused_and_sigterm_leaves_nothing(make: Make, server: S
     output, _ = first.communicate(timeout=40)
     assert first.returncode == 128 + signal.SIGTERM
     assert toy.processes() == []
-    assert "flows/commands.py" not in output  # no traceback of ours
+    assert "flows/system/processes.py" not in output  # no traceback of ours
     run = run_named_in(output, server)
     assert run["state_type"] in ("CRASHED", "CANCELLED")
 
@@ -161,7 +164,9 @@ def audited(make: Make, tmp_path: Path) -> tuple[Toy, dict[str, str], Path]:
     folder = tmp_path / "audit"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(AUDIT)
-    return make(), {"PYTHONPATH": str(folder), "AUDIT": str(folder / "log")}, folder / "log"
+    toy = make()
+    toy.forks = False
+    return toy, {"PYTHONPATH": str(folder), "AUDIT": str(folder / "log")}, folder / "log"
 
 
 @pytest.mark.slow
@@ -192,6 +197,6 @@ def end_by(number: signal.Signals, toy: Toy, extra: dict[str, str]) -> None:
 
 def test_a_task_works_without_prefect(make: Make) -> None:
     toy = make()
-    found = reproduce_stage.fn(Commands(toy.root, environment(toy.root)), toy.root, "prepare")
-    assert (found.stage, found.outcome) == ("prepare", RAN)
+    result = reproduce_stage.fn(Commands(toy.root, environment(toy.root)), toy.root, "prepare")
+    assert (result.stage, result.outcome) == ("prepare", RAN)
     assert (toy.root / "out" / "prepare").exists()

@@ -45,6 +45,7 @@ def test_a_byte_of_data(experiment: Experiment, api: dict[str, str]) -> None:
     assert "files/two.txt differs" in output
 
 
+@pytest.mark.slow
 def test_a_byte_of_added_data(experiment: Experiment, api: dict[str, str]) -> None:
     (experiment.root / "data" / "fixed" / "extra.txt").write_text("Added by hand")
     experiment.dvc("add", "-q", "data/fixed")
@@ -56,6 +57,7 @@ def test_a_byte_of_added_data(experiment: Experiment, api: dict[str, str]) -> No
     assert "data/fixed" in verdict["differences"][0]["what"]
 
 
+@pytest.mark.slow
 def test_a_param_and_the_thread_count_is_one(experiment: Experiment, api: dict[str, str]) -> None:
     experiment.params(train__threads=1)
     commit = experiment.commit("one thread, nothing was run")
@@ -67,6 +69,7 @@ def test_a_param_and_the_thread_count_is_one(experiment: Experiment, api: dict[s
     assert {row["stage"] for row in verdict["outputs"] if row["verdict"] == "identical"} == {"download"}
 
 
+@pytest.mark.slow
 def test_a_line_of_code(experiment: Experiment, api: dict[str, str]) -> None:
     work = experiment.root / "work.py"
     work.write_text(work.read_text().replace("LAYERS = 4", "LAYERS = 5"))
@@ -91,6 +94,7 @@ def test_code_that_changes_nothing_is_named_and_the_bits_are_the_same(
     assert differences(verdict) == [("train", "code")]
 
 
+@pytest.mark.slow
 def test_the_environment_of_the_revision(tmp_path: Path, api: dict[str, str]) -> None:
     experiment = make_experiment(tmp_path)
     (experiment.root / "requirements.txt").write_text("toything==1.0\n")
@@ -122,9 +126,9 @@ def test_the_environment_of_the_revision(tmp_path: Path, api: dict[str, str]) ->
 
     (experiment.root / "requirements.txt").write_text("toything==3.0\n")
     experiment.commit("a version that nobody has")
-    said = experiment.reproduce("HEAD", status=1, **api).strip().splitlines()[-1]
-    assert said.startswith("error: the environment of this revision's requirements.txt could not be made")
-    assert "--same-environment" in said
+    message = experiment.reproduce("HEAD", status=1, **api).strip().splitlines()[-1]
+    assert message.startswith("error: the environment of this revision's requirements.txt could not be made")
+    assert "--same-environment" in message
     assert experiment.leftovers() == []
 
 
@@ -148,6 +152,7 @@ def test_other_hardware(tmp_path: Path, api: dict[str, str]) -> None:
     assert differences(experiment.verdict(commit)) == [("train", "unknown")]
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails(experiment: Experiment, api: dict[str, str]) -> None:
     output = experiment.reproduce("HEAD", status=1, TOY_TRAIN="fail no room", **api)
     verdict = experiment.verdict(experiment.git("rev-parse", "HEAD"))
@@ -159,6 +164,7 @@ def test_a_stage_that_fails(experiment: Experiment, api: dict[str, str]) -> None
     assert experiment.leftovers() == []
 
 
+@pytest.mark.slow
 def test_from_a_stage_on(experiment: Experiment, api: dict[str, str], tmp_path: Path) -> None:
     shutil.rmtree(experiment.source)  # it cannot be downloaded again
     output = experiment.reproduce("HEAD", status=1, **api)
@@ -167,8 +173,8 @@ def test_from_a_stage_on(experiment: Experiment, api: dict[str, str], tmp_path: 
     log = tmp_path / "ran"
     experiment.reproduce("HEAD", "--stage", "train", TOY_RAN=str(log), **api)
     assert log.read_text().split() == ["train", "evaluate"]
-    said = experiment.reproduce("HEAD", "--stage", "fit", status=1, **api).strip().splitlines()[-1]
-    assert said == "error: no stage fit in dvc.yaml at HEAD; there are download, train, evaluate"
+    message = experiment.reproduce("HEAD", "--stage", "fit", status=1, **api).strip().splitlines()[-1]
+    assert message == "error: no stage fit in dvc.yaml at HEAD; there are download, train, evaluate"
 
     cache = experiment.root / ".dvc" / "cache"
     for path in sorted((cache / "files").rglob("*")):
@@ -176,18 +182,21 @@ def test_from_a_stage_on(experiment: Experiment, api: dict[str, str], tmp_path: 
             path.chmod(0o644)
             path.write_bytes(b"twotwOtwo")
             break
-    said = experiment.reproduce("HEAD", "--stage", "train", status=1, **api).strip().splitlines()[-1]
-    assert "not what was recorded: data/raw/files/two.txt (corrupt: " in said
-    assert str(path) in said
-    said = experiment.run("flows.verify", status=1)
-    assert f"corrupt  data/raw/files/two.txt  {path}" in said
+    message = experiment.reproduce("HEAD", "--stage", "train", status=1, **api).strip().splitlines()[-1]
+    assert "not what was recorded: data/raw/files/two.txt (corrupt: " in message
+    assert str(path) in message
+    message = experiment.run("flows.verify", status=1)
+    assert f"corrupt  data/raw/files/two.txt  {path}" in message
 
     path.unlink()
-    said = experiment.reproduce("HEAD", "--stage", "train", status=1, **api).strip().splitlines()[-1]
-    assert "neither in the cache nor in the remote (no DVC remote is configured): data/raw/files/two" in said
+    message = experiment.reproduce("HEAD", "--stage", "train", status=1, **api).strip().splitlines()[-1]
+    assert (
+        "neither in the cache nor in the remote (no DVC remote is configured): data/raw/files/two" in message
+    )
     assert experiment.leftovers() == []
 
 
+@pytest.mark.slow
 def test_trusting_the_cache_and_keeping_what_was_rebuilt(
     experiment: Experiment, api: dict[str, str], tmp_path: Path
 ) -> None:
@@ -201,8 +210,8 @@ def test_trusting_the_cache_and_keeping_what_was_rebuilt(
     for name in ("models/final.bin", "reports/metrics.json"):
         assert (tmp_path / "kept" / name).read_bytes() == (experiment.root / name).read_bytes()
     assert (tmp_path / "kept" / "verdict.md").exists()
-    said = experiment.reproduce("HEAD", "--keep", str(tmp_path / "kept"), status=1, **api)
-    assert said.strip().splitlines()[-1].endswith("is not empty; name a new folder")
+    output = experiment.reproduce("HEAD", "--keep", str(tmp_path / "kept"), status=1, **api)
+    assert output.strip().splitlines()[-1].endswith("is not empty; name a new folder")
 
 
 @pytest.mark.slow
@@ -223,8 +232,8 @@ def test_before_a_stage_existed_and_since_one_was_renamed(
     assert {row["path"] for row in experiment.verdict(first)["outputs"]}.isdisjoint({"last"})
     rows = {row["path"]: row for row in experiment.verdict(later)["outputs"]}
     assert rows["last"]["verdict"] == "not recorded"
-    said = experiment.reproduce(later, "--stage", "last", status=1, **api).strip().splitlines()[-1]
-    assert said.endswith("nothing that ran is recorded in its dvc.lock: nothing to compare")
+    message = experiment.reproduce(later, "--stage", "last", status=1, **api).strip().splitlines()[-1]
+    assert message.endswith("nothing that ran is recorded in its dvc.lock: nothing to compare")
     assert output.count(": identical") >= 6
 
 
@@ -242,7 +251,7 @@ def test_a_shallow_clone_without_a_cache(experiment: Experiment, api: dict[str, 
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{experiment.root}", str(clone))
     output = experiment.run("flows.reproduce", "HEAD", cwd=clone, **api)
     assert "identical" in output
-    said = experiment.run("flows.reproduce", "HEAD~1", cwd=clone, status=1, **api).strip()
-    assert "this clone is shallow, `git fetch --unshallow` brings the rest" in said.splitlines()[-1]
-    said = experiment.run("flows.reproduce", "HEAD", "--stage", "train", cwd=clone, status=1, **api)
-    assert "neither in the cache nor in the remote" in said.strip().splitlines()[-1]
+    error = experiment.run("flows.reproduce", "HEAD~1", cwd=clone, status=1, **api).strip()
+    assert "this clone is shallow, `git fetch --unshallow` brings the rest" in error.splitlines()[-1]
+    error = experiment.run("flows.reproduce", "HEAD", "--stage", "train", cwd=clone, status=1, **api)
+    assert "neither in the cache nor in the remote" in error.strip().splitlines()[-1]

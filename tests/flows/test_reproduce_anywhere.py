@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.git import Git
-from flows.worktree import worktree
+from flows.repo.git import Git
+from flows.repo.worktree import worktree
 from gan.errors import UserError
 from tests.flows.experiment import Experiment, git, make_experiment
 from tests.flows.harness import wait_for
 
 
+@pytest.mark.slow
 def test_names(experiment: Experiment, api: dict[str, str], tmp_path: Path) -> None:
     first = experiment.git("rev-parse", "HEAD")
     experiment.params(train__threads=3)
@@ -54,9 +55,9 @@ def test_names(experiment: Experiment, api: dict[str, str], tmp_path: Path) -> N
     output = experiment.reproduce("--trust-cache", "--", "tried", "--upload-pack=x", **api)
     assert output.count(": identical") == 4  # as each ends, and all at the end
     for arguments, status in (("--upload-pack=y",), 2), (("-c",), 2), (("--", f"; touch {touched}"), 1):
-        said = experiment.reproduce(*arguments, status=status, **api).strip().splitlines()
-        assert len(said) == 1
-        assert said[0].startswith("error: ")
+        lines = experiment.reproduce(*arguments, status=status, **api).strip().splitlines()
+        assert len(lines) == 1
+        assert lines[0].startswith("error: ")
     assert not touched.exists()
     assert experiment.leftovers() == []
 
@@ -75,8 +76,8 @@ def test_hooks_of_the_repository_do_not_run(
 def test_a_revision_without_a_record(experiment: Experiment, api: dict[str, str]) -> None:
     experiment.git("rm", "-q", "dvc.lock")
     commit = experiment.commit("no record")
-    said = experiment.reproduce("HEAD", status=1, **api).strip().splitlines()
-    assert said == [
+    lines = experiment.reproduce("HEAD", status=1, **api).strip().splitlines()
+    assert lines == [
         f"error: HEAD ({commit[:10]}): has no dvc.lock, so there is nothing recorded to compare with; "
         "`python -m flows.history` lists the revisions that have"
     ]
@@ -99,6 +100,7 @@ def kill_at(experiment: Experiment, seconds: float, api: dict[str, str]) -> bool
     return alive
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_nothing_after_the_next_call(experiment: Experiment, api: dict[str, str]) -> None:
     before = experiment.seen()
     rng = random.Random(0)
@@ -111,6 +113,7 @@ def test_kill_9_leaves_nothing_after_the_next_call(experiment: Experiment, api: 
     assert experiment.seen() == before
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_nothing_at_once(experiment: Experiment, api: dict[str, str]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "flows.reproduce", "HEAD"],
@@ -152,12 +155,16 @@ def test_what_a_killed_git_leaves_half_made_is_removed(experiment: Experiment, a
 @pytest.mark.slow
 def test_in_a_hook_of_git(experiment: Experiment, api: dict[str, str]) -> None:
     """Git sets GIT_DIR and its like for hooks; they must not point the rebuild at the wrong place."""
-    places = {"GIT_DIR": str(experiment.root / ".git"), "GIT_INDEX_FILE": str(experiment.root / ".git/index")}
+    variables = {
+        "GIT_DIR": str(experiment.root / ".git"),
+        "GIT_INDEX_FILE": str(experiment.root / ".git/index"),
+    }
     before = experiment.seen()
-    experiment.reproduce("HEAD", **api, **places)
+    experiment.reproduce("HEAD", **api, **variables)
     assert experiment.seen() == before
 
 
+@pytest.mark.slow
 def test_a_source_named_by_a_relative_path(experiment: Experiment, api: dict[str, str]) -> None:
     """It is relative to the checkout, though stages run in a worktree below it."""
     experiment.params(data__source="../photos")

@@ -6,13 +6,15 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.flows.harness import wait_for
-from tests.flows.models import Model, make_model
+from tests.flows.model_project import Model, make_model
+from tests.forked_commands import Forked
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def test_the_checkout_stays_out_of_it(model: Model, api: dict[str, str]) -> None
 
 
 def test_bad_input_is_one_line(model: Model, api: dict[str, str]) -> None:
-    for arguments, said in (
+    for arguments, message in (
         (["nonesuch"], "no tag, branch, commit"),
         (["-S", "train.epoch=1"], "train.epoch: unknown key"),
         (["-S", "train.epochs=many"], "main: params.yaml: train.epochs: 'many'"),
@@ -135,7 +137,7 @@ def test_bad_input_is_one_line(model: Model, api: dict[str, str]) -> None:
         (["-S", "train.epochs=1", "-S", "train.epochs=2"], "stands twice"),
         (["champion"], "no champion yet"),
     ):
-        assert said in last(model.retrain(*arguments, status=1, **api)), arguments
+        assert message in last(model.retrain(*arguments, status=1, **api)), arguments
     assert model.branches() == []
     assert model.leftovers() == []
     nowhere = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
@@ -155,6 +157,7 @@ def test_a_failed_stage_commits_nothing(model: Model, api: dict[str, str]) -> No
 
 @pytest.mark.slow
 def test_too_long_is_stopped(model: Model, api: dict[str, str]) -> None:
+    model.forks = False
     arguments = ["-S", "train.seed=1", "--hours", "0.001"]
     output = model.retrain(*arguments, status=1, TOY_TRAIN="sleep 100", **api)
     assert "stage train failed: stopped: more than 3.6 s" in last(output)
@@ -164,6 +167,7 @@ def test_too_long_is_stopped(model: Model, api: dict[str, str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_goes_on_where_it_stopped(model: Model, api: dict[str, str], number: signal.Signals) -> None:
+    model.forks = False
     arguments = ["--no-gate", "-S", "train.seed=1"]
     process = model.begin("flows.retrain", *arguments, TOY_TRAIN="steps 400", **api)
     state = model.root / ".runs" / "states" / "retrain" / "train-toy.json"
@@ -192,15 +196,15 @@ def test_two_at_once_go_one_after_the_other(model: Model, api: dict[str, str]) -
 
 
 def test_a_download_is_tried_again_and_a_refusal_is_not(model: Model, tmp_path: Path) -> None:
-    from flows.commands import Commands
-    from flows.environment import environment
-    from flows.outcome import StageFailed
-    from flows.stages import FORCE, reproduce_stage
+    from flows.judge.stage_outcomes import StageFailed
+    from flows.system.processes import Commands
+    from flows.system.variables import environment
+    from flows.tasks.stage_tasks import FORCE, reproduce_stage
 
     tries = tmp_path / "tries"
     variables = environment(model.root, model.environment(TOY_DOWNLOAD=f"unreachable 2 {tries}"))
-    found = reproduce_stage.fn(Commands(model.root, variables), model.root, "download", FORCE, (0.1, 0.1))
-    assert (found.outcome, tries.read_text()) == ("ran", "xxx")
+    result = reproduce_stage.fn(Commands(model.root, variables), model.root, "download", FORCE, (0.1, 0.1))
+    assert (result.outcome, tries.read_text()) == ("ran", "xxx")
     tries.unlink()
     with pytest.raises(StageFailed, match="no download"):
         reproduce_stage.fn(Commands(model.root, variables), model.root, "download", FORCE, (0.1,))
@@ -232,27 +236,63 @@ def test_remote_down_loses_nothing(model: Model, api: dict[str, str], tmp_path: 
     assert any(store.rglob("*"))
 
 
-@pytest.mark.slow
-def test_a_full_disk_loses_nothing(tmp_path: Path, api: dict[str, str]) -> None:
-    """The run fails in one line that names the place, the checkout is whole, and with room it goes on."""
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(small)]
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no file system of our own here")
-    try:
-        model = make_model(small)
-        before = model.git("status", "--porcelain"), model.git("for-each-ref")
-        ballast = small / "ballast"
-        with suppress(OSError), open(ballast, "wb", buffering=0) as file:
-            while file.write(b"x" * 4096):
-                pass
-        output = model.retrain("--no-gate", "-S", "train.seed=1", status=1, PREFECT_HOME=str(tmp_path), **api)
-        assert "No space left on device" in last(output), output
-        ballast.unlink()
-        assert (model.git("status", "--porcelain"), model.git("for-each-ref")) == before
-        model.retrain("--no-gate", "-S", "train.seed=1", PREFECT_HOME=str(tmp_path), **api)
-        assert len(model.branches()) == 1
-        assert model.leftovers() == []
-    finally:
-        subprocess.run(["umount", "-l", str(small)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path, room: int) -> Path:
+    """Fill a file system but for ``room`` bytes; return the file that does."""
+    ballast = folder / "ballast"
+    with suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+    os.truncate(ballast, max(0, ballast.stat().st_size - room))
+    return ballast
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [0, 40_000, 120_000, 250_000, 400_000])
+def test_a_full_disk_loses_nothing(small_disk: Path, tmp_path: Path, api: dict[str, str], room: int) -> None:
+    """The run fails in one line that names the place, the checkout is whole, and with room it goes on.
+
+    How much room there is decides what fails: the worktree, DVC's database, an out, the cache, a report.
+    """
+    model = make_model(small_disk)
+    looked_at = ("--no-optional-locks", "status", "--porcelain"), ("for-each-ref",)  # which writes nothing
+    before = [model.git(*command) for command in looked_at]
+    ballast = fill(small_disk, room)
+    changed = ("--no-gate", "-S", "train.seed=1")
+    variables = model.environment(PREFECT_HOME=str(tmp_path), **api)
+    process = Forked("flows.retrain", changed, model.root, variables)
+    output = process.communicate(timeout=170)[0]
+    if process.returncode:
+        assert "Traceback" not in output, output
+        assert "No space left on device" in last(output) and len(last(output)) < 400, output
+        assert [model.git(*command) for command in looked_at] == before
+    else:
+        assert room > 200_000, output  # then it was enough
+    ballast.unlink()
+    model.retrain(*changed, PREFECT_HOME=str(tmp_path), **api)
+    assert len(model.branches()) == 1
+    assert model.leftovers() == []
+
+
+@pytest.mark.slow
+def test_a_full_disk_below_prefects_database_is_one_line(small_disk: Path, tmp_path: Path) -> None:
+    model = make_model(tmp_path / "model")
+    ballast = fill(small_disk, 0)
+    changed = ("--no-gate", "-S", "train.seed=1")
+    output = model.retrain(*changed, status=1, PREFECT_HOME=str(small_disk / "prefect"))
+    assert "Traceback" not in output, output
+    assert str(small_disk) in last(output) and "No space left on device" in last(output), output
+    ballast.unlink()
+    model.retrain(*changed, PREFECT_HOME=str(small_disk / "prefect"))
+    assert len(model.branches()) == 1

@@ -14,6 +14,7 @@ import pytest
 
 from tests.flows.experiment import Experiment, git, make_experiment
 from tests.flows.storage import KEYS, SSHD, Line, s3, sshd
+from tests.missing_programs import skip_without
 
 BIG = 3_000_000  # bytes: some dozens of the pieces that a line carries
 
@@ -32,8 +33,8 @@ class Remote:
     def objects(self) -> dict[str, bytes]:
         """What the remote holds by hash, `.dir` for folders."""
         if self.files is not None:
-            found = [path for path in self.files.rglob("*") if path.is_file() and path.suffix != ".tmp"]
-            return {"".join(path.parts[-2:]): path.read_bytes() for path in found if "md5" in path.parts}
+            objects = [path for path in self.files.rglob("*") if path.is_file() and path.suffix != ".tmp"]
+            return {"".join(path.parts[-2:]): path.read_bytes() for path in objects if "md5" in path.parts}
         client = boto3.client("s3", endpoint_url=self.endpoint)
         listed = client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
         return {
@@ -80,7 +81,7 @@ def remote(
         yield Remote(str(store), {}, None, store)
     elif request.param == "ssh":
         if not SSHD.exists():
-            pytest.skip("no sshd here; install openssh-server")
+            skip_without("sshd")
         store.mkdir()
         with sshd(tmp_path / "sshd") as (port, key):
             line = Line(port)
@@ -125,6 +126,7 @@ def clone(experiment: Experiment, folder: Path) -> Experiment:
     return replace(experiment, root=folder, started=[])
 
 
+@pytest.mark.slow
 def test_push_clone_pull_and_nothing_trains(remote: Remote, tmp_path: Path, api: dict[str, str]) -> None:
     experiment = make_experiment(tmp_path)
     remote.add(experiment)
@@ -170,9 +172,9 @@ def test_a_connection_that_is_cut(remote: Remote, tmp_path: Path, api: dict[str,
 
     other = clone(experiment, tmp_path / "clone")
     remote.line.cut_after(BIG / 2)
-    said = other.reproduce("HEAD", "--stage", "train", status=1, **api).strip().splitlines()[-1]
-    assert said.startswith("error: HEAD: neither in the cache nor in the remote (")
-    assert "failed to transfer" in said or "Connection" in said  # in whichever request it was cut
+    output = other.reproduce("HEAD", "--stage", "train", status=1, **api).strip().splitlines()[-1]
+    assert output.startswith("error: HEAD: neither in the cache nor in the remote (")
+    assert "failed to transfer" in output or "Connection" in output  # in whichever request it was cut
     dvc(other, "pull", ok=False)
     remote.line.cut_after(float("inf"))
     dvc(other, "pull")
@@ -180,6 +182,7 @@ def test_a_connection_that_is_cut(remote: Remote, tmp_path: Path, api: dict[str,
     assert other.dvc("status").strip() == "Data and pipelines are up to date."
 
 
+@pytest.mark.slow
 def test_a_corrupt_object_of_a_remote_is_named(remote: Remote, tmp_path: Path, api: dict[str, str]) -> None:
     experiment = make_experiment(tmp_path)
     remote.add(experiment)
@@ -187,16 +190,17 @@ def test_a_corrupt_object_of_a_remote_is_named(remote: Remote, tmp_path: Path, a
     dvc(experiment, "push")
     assert "are whole in the remote" in experiment.run("flows.verify", "HEAD", "--remote")
     name = remote.spoil(b"twotwotwo")
-    said = experiment.run("flows.verify", "HEAD", "--remote", status=1)
-    assert f"corrupt  data/raw/files/two.txt  files/md5/{name[:2]}/{name[2:]}" in said
+    output = experiment.run("flows.verify", "HEAD", "--remote", status=1)
+    assert f"corrupt  data/raw/files/two.txt  files/md5/{name[:2]}/{name[2:]}" in output
     assert experiment.run("flows.verify").strip().endswith("are whole in the cache")
 
     other = clone(experiment, tmp_path / "clone")
-    said = other.reproduce("HEAD", "--stage", "train", status=1, **api).strip().splitlines()[-1]
-    assert "not what was recorded: data/raw/files/two.txt (corrupt: " in said
-    assert name[2:] in said
+    output = other.reproduce("HEAD", "--stage", "train", status=1, **api).strip().splitlines()[-1]
+    assert "not what was recorded: data/raw/files/two.txt (corrupt: " in output
+    assert name[2:] in output
 
 
+@pytest.mark.slow
 def test_garbage_collection_keeps_what_was_promoted(experiment: Experiment) -> None:
     experiment.git("tag", "model@v1.0.0")
     for threads in (3, 4):
@@ -205,10 +209,11 @@ def test_garbage_collection_keeps_what_was_promoted(experiment: Experiment) -> N
     dvc(experiment, "gc", "--workspace", "--all-tags", "--force")
     for name in ("v1.0.0", "HEAD"):
         assert "are whole in the cache" in experiment.run("flows.verify", name)
-    said = experiment.run("flows.verify", "HEAD~1", status=1)
-    assert "missing  models/final.bin" in said
+    output = experiment.run("flows.verify", "HEAD~1", status=1)
+    assert "missing  models/final.bin" in output
 
 
+@pytest.mark.slow
 def test_a_cache_that_a_group_shares(experiment: Experiment, api: dict[str, str], tmp_path: Path) -> None:
     cache = tmp_path / "shared"
     cache.mkdir(mode=0o2775)

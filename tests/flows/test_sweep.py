@@ -11,18 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from flows import search
+from flows.sweep import _runner
+from flows.tasks import search_space
 from gan.errors import UserError
 from tests.flows.harness import wait_for
-from tests.flows.models import Model, make_model
+from tests.flows.model_project import Model, make_model
 from tests.flows.storage import free_port
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Iterator[Model]:
-    found = make_model(tmp_path)
-    yield found
-    for process in found.below():
+    made = make_model(tmp_path)
+    yield made
+    for process in made.below():
         process.kill()
 
 
@@ -48,9 +49,9 @@ def test_eight_trials_on_threads_and_on_dask(tmp_path: Path, api: dict[str, str]
         sweep(model, *grid, "--jobs", "2", "--on", where, **api)
         for model, where in zip(models, ("threads", "dask"), strict=True)
     ]
-    found = [experiments(model) for model in models]
-    assert len(found[0]) == 8
-    assert found[0] == found[1]
+    lists = [experiments(model) for model in models]
+    assert len(lists[0]) == 8
+    assert lists[0] == lists[1]
     for output in outputs:
         table = [line.split() for line in output.splitlines() if line.startswith("sweep-")]
         assert [row[1] for row in table] == ["done"] * 8
@@ -60,9 +61,9 @@ def test_eight_trials_on_threads_and_on_dask(tmp_path: Path, api: dict[str, str]
     }
     assert all(model.leftovers() == [] for model in models)
 
-    shown = json.loads(models[1].dvc("exp", "show", "--json"))
-    names = [exp["name"] for entry in shown for exp in entry.get("experiments") or []]
-    assert sorted(names) == sorted(found[0])
+    rows = json.loads(models[1].dvc("exp", "show", "--json"))
+    names = [exp["name"] for entry in rows for exp in entry.get("experiments") or []]
+    assert sorted(names) == sorted(lists[0])
     best = next(line.split()[0] for line in outputs[1].splitlines() if line.startswith("sweep-"))
     models[1].dvc("exp", "apply", best)
     assert "epochs: 4 " in (models[1].root / "params.yaml").read_text()
@@ -85,6 +86,7 @@ def test_a_failing_trial_does_not_stop_the_others(model: Model, api: dict[str, s
 @pytest.mark.slow
 @pytest.mark.parametrize("on", ["threads", "dask"])
 def test_killed_leaves_nothing_and_goes_on(model: Model, api: dict[str, str], on: str) -> None:
+    model.forks = False
     arguments = ["train.seed=1,2", "--jobs", "2", "--on", on]
     process = model.begin("flows.sweep", *arguments, TOY_TRAIN="steps 400", **api)
     states = model.root / ".runs" / "states"
@@ -107,11 +109,11 @@ def test_a_cluster_elsewhere(model: Model, api: dict[str, str], tmp_path: Path) 
     scheduler = [*python, "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
     worker = [*python, "distributed.cli.dask_worker", f"tcp://127.0.0.1:{port}", "--nworkers", "2"]
     arguments = ["train.seed=1,2", "--jobs", "2", "--on", f"tcp://127.0.0.1:{port}"]
-    own = model.environment(TOY_TRAIN="steps 4000") | {"PREFECT_API_URL": api["PREFECT_API_URL"]}
+    variables = model.environment(TOY_TRAIN="steps 4000") | {"PREFECT_API_URL": api["PREFECT_API_URL"]}
     states = model.root / ".runs" / "states"
     with ExitStack() as stack:
         for command in ([*scheduler, "--no-dashboard"], [*worker, "--nthreads", "1", "--no-dashboard"]):
-            process = subprocess.Popen(command, cwd=model.root, env=own, start_new_session=True)
+            process = subprocess.Popen(command, cwd=model.root, env=variables, start_new_session=True)
             stack.callback(process.wait)
             stack.callback(process.terminate)
         sweeping = model.begin("flows.sweep", *arguments, **api)
@@ -124,37 +126,44 @@ def test_a_cluster_elsewhere(model: Model, api: dict[str, str], tmp_path: Path) 
 
 
 def test_bad_input_is_one_line(model: Model, api: dict[str, str]) -> None:
-    for arguments, said in (
+    for arguments, message in (
         (["train.epoch=1,2"], "train.epoch: unknown key"),
         (["train.epochs=1,zero"], "train.epochs: 'zero'"),
         (["train.epochs=interval(1,2)"], "an interval has no end of values"),
         (["+train.new=1"], "only changes params that are there"),
         (["train.epochs=[1"], "such as train.seed=0,1"),
         (["train.seed=range(0,100000)"], "more than 10000 trials"),
-        (["train.seed=0,1", "--jobs", "0"], "at least 1"),
         (["train.seed=0,1", "--on", "moon"], "one of threads, dask, ray"),
         (["train.seed=0,1", "--name", "a b"], "not a name for an experiment"),
-        (["train.seed=0,1", "--random", "0"], "a number of trials"),
+        (["train.seed=0,1", "--random", "20000"], "a number of trials, 1 to 10000"),
     ):
-        assert said in sweep(model, *arguments, status=1, **api).strip().splitlines()[-1], arguments
+        assert message in sweep(model, *arguments, status=1, **api).strip().splitlines()[-1], arguments
+    for option in ("--jobs", "--random"):  # the parser's to refuse, as a wrong command line
+        (line,) = sweep(model, "train.seed=0,1", option, "0", status=2, **api).strip().splitlines()
+        assert line.startswith(f"error: argument {option}: 0: a whole number from 1 "), line
     assert experiments(model) == {}
 
 
 def test_grid_and_draws() -> None:
-    plans = search.grid(["a.x=1e-4,2e-4", "a.y=range(0,3)", "b='a, b'"], "s")
+    plans = search_space.grid(["a.x=1e-4,2e-4", "a.y=range(0,3)", "b='a, b'"], "s")
     assert [plan.values for plan in plans][:2] == [
         {"a.x": 1e-4, "a.y": 0, "b": "a, b"},
         {"a.x": 1e-4, "a.y": 1, "b": "a, b"},
     ]
     assert len({plan.name for plan in plans}) == 6
     wide = ["a.x=tag(log, interval(1e-6, 1))", "a.y=choice(1,2)"]
-    draws = search.draw(wide, "s", 200, seed=0)
-    assert draws == search.draw(wide, "s", 200, seed=0) != search.draw(wide, "s", 200, seed=1)
+    draws = search_space.draw(wide, "s", 200, seed=0)
+    assert draws == search_space.draw(wide, "s", 200, seed=0) != search_space.draw(wide, "s", 200, seed=1)
     small = sum(plan.values["a.x"] < 1e-3 for plan in draws)
     assert 70 < small < 130, "not even on a logarithmic scale"
     assert {plan.values["a.y"] for plan in draws} == {1, 2}
     assert all(1e-6 <= plan.values["a.x"] <= 1 for plan in draws)
-    assert len(search.draw(["a.y=1,2,2"], "s", 50, seed=0)) == 2
-    assert len(search.grid(["a.y=1,2,2"], "s")) == 2
+    assert len(search_space.draw(["a.y=1,2,2"], "s", 50, seed=0)) == 2
+    assert len(search_space.grid(["a.y=1,2,2"], "s")) == 2
+    # what a deployment's parameters may hold, though the command line may not
+    with pytest.raises(UserError, match="a number of trials"):
+        search_space.draw(wide, "s", 0, seed=0)
+    with pytest.raises(UserError, match="at least 1"):
+        _runner("threads", 0)
     with pytest.raises(UserError, match="begins above 0"):
-        search.draw(["a.x=tag(log, interval(0, 1))"], "s", 1, seed=0)
+        search_space.draw(["a.x=tag(log, interval(0, 1))"], "s", 1, seed=0)

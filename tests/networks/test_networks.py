@@ -9,12 +9,12 @@ from torch import nn
 
 from gan import params
 from gan.errors import UserError
-from gan.networks import build, files, mlp
+from gan.networks import build, mlp, model_file, residual
 from gan.params import Network
 from gan.training.draws import Draws
-from tests.conftest import ROOT
+from tests.conftest import DEFAULTS, ROOT
 
-DEFAULT = params.load(ROOT / "params.yaml")
+DEFAULT = params.load(DEFAULTS)
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 
 
@@ -81,6 +81,53 @@ def test_resnet_builds_every_depth(depth: int) -> None:
     assert build.build_discriminator(chosen, 32, 1)(images).shape == (2,)
 
 
+@pytest.mark.parametrize(
+    ("size", "channels", "classes"), list(itertools.product([32, 64, 128], [1, 3], [0, 3]))
+)
+def test_residual_builds_every_size(size: int, channels: int, classes: int) -> None:
+    chosen = network(architecture="residual", base_channels=2)
+    hot = torch.eye(3)[[2, 0]] if classes else None
+    generator, discriminator = (
+        make(chosen, size, channels, classes) for make in (build.build_generator, build.build_discriminator)
+    )
+    images = generator(build.join(torch.randn(2, chosen.latent_dim), hot))
+    assert images.shape == (2, channels, size, size)
+    assert images.abs().max() <= 1
+    assert discriminator(images, hot).shape == (2,)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_residual_builds_every_depth(depth: int) -> None:
+    chosen = network(architecture="residual", depth=depth)
+    images = build.build_generator(chosen, 32, 1)(torch.randn(2, chosen.latent_dim))
+    assert images.shape == (2, 1, 32, 32)
+    assert build.build_discriminator(chosen, 32, 1)(images).shape == (2,)
+
+
+def test_residual_is_the_papers() -> None:
+    chosen = network(architecture="residual", base_channels=16)
+    generator = build.build_generator(chosen, 32, 3)
+    build.initialise(generator, 0, "generator")
+    assert not [m for m in generator.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert [block.widen.in_channels for block in generator.blocks] == [128, 64, 32, 16]
+    assert {block.mix.in_channels // block.mix.groups for block in generator.blocks} == {16}
+    block, x = generator.blocks[1], torch.randn(2, 64, 8, 8)
+    assert torch.equal(block(x), x)  # at the beginning a block is its shortcut
+    leaky = nn.LeakyReLU(0.2)
+    nn.init.normal_(block.narrow.weight)
+    assert torch.allclose(block(x), x + block.narrow(leaky(block.mix(leaky(block.widen(x))))), atol=1e-5)
+    for layer in (block.widen, block.mix):
+        fan_in = layer.weight[0].numel()
+        expected = (2 / (1.04 * fan_in)) ** 0.5 * 4**-0.25
+        assert layer.weight.std().item() == pytest.approx(expected, rel=0.05)
+
+
+def test_residual_doubles_as_bilinear_interpolation_does() -> None:
+    x = torch.randn(2, 3, 5, 4)
+    expected = nn.functional.interpolate(x, scale_factor=2, mode="bilinear")
+    assert torch.allclose(residual.doubled(x), expected, atol=1e-6)
+
+
 def test_the_resnet_is_the_papers() -> None:
     chosen = network(architecture="resnet", base_channels=8)
     generator, discriminator = (
@@ -99,7 +146,7 @@ def test_the_resnet_is_the_papers() -> None:
     assert torch.allclose(down(x), half(down.shortcut(x)) + half(inner), atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "mlp"])
+@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "residual", "mlp"])
 def test_with_classes_the_discriminator_adds_how_well_image_and_label_go_together(
     architecture: str,
 ) -> None:
@@ -234,7 +281,7 @@ def test_latents_have_their_distribution() -> None:
 
 
 @pytest.mark.parametrize("counts", [None, [5, 0, 7]])
-@pytest.mark.parametrize("architecture", ["dcgan", "resnet"])
+@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "residual"])
 def test_a_model_file_gives_back_its_network_and_equal_models_equal_bytes(
     tmp_path: Path, architecture: str, counts: list[int] | None
 ) -> None:
@@ -251,14 +298,14 @@ def test_a_model_file_gives_back_its_network_and_equal_models_equal_bytes(
         "train": {"a": 1},
     }
     for name in ("a", "b"):
-        files.save(tmp_path / name, model.state_dict(), config)
+        model_file.save(tmp_path / name, model.state_dict(), config)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    found = files.load_generator(tmp_path / "a")
+    loaded = model_file.load_generator(tmp_path / "a")
     inputs = torch.randn(2, chosen.latent_dim + classes)
-    assert found.network == chosen
-    assert found.class_counts == (None if counts is None else (5, 0, 7))
-    assert found.images_seen == 40
-    assert torch.equal(found.model(inputs), model(inputs))
+    assert loaded.network == chosen
+    assert loaded.class_counts == (None if counts is None else (5, 0, 7))
+    assert loaded.images_seen == 40
+    assert torch.equal(loaded.model(inputs), model(inputs))
 
 
 @pytest.mark.parametrize("key", ["network", "class_counts", "images_seen"])
@@ -266,18 +313,18 @@ def test_a_generator_of_another_version_is_one_line(tmp_path: Path, key: str) ->
     model = build.build_generator(network(), 32, 3)
     config = {"network": network().model_dump(), "image_size": 32, "channels": 3}
     config |= {"class_counts": None, "images_seen": 40}
-    files.save(tmp_path / "m", model.state_dict(), {k: v for k, v in config.items() if k != key})
+    model_file.save(tmp_path / "m", model.state_dict(), {k: v for k, v in config.items() if k != key})
     with pytest.raises(UserError, match=rf"m: not a generator of this version \('{key}'\)$"):
-        files.load_generator(tmp_path / "m")
-    files.save(tmp_path / "m", model.state_dict(), {**config, "class_counts": [5, 7]})
+        model_file.load_generator(tmp_path / "m")
+    model_file.save(tmp_path / "m", model.state_dict(), {**config, "class_counts": [5, 7]})
     with pytest.raises(UserError, match=r"m: not a generator of this version \([^\n]*\)$"):
-        files.load_generator(tmp_path / "m")
+        model_file.load_generator(tmp_path / "m")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"\x08\0\0\0\0\0\0\0{}      "])
 def test_a_file_that_is_no_model_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m").write_bytes(content)
     with pytest.raises(UserError, match="not a model file"):
-        files.load(tmp_path / "m")
+        model_file.load(tmp_path / "m")
     with pytest.raises(UserError, match="no such file"):
-        files.load(tmp_path / "absent")
+        model_file.load(tmp_path / "absent")

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from gan import params
-from gan.networks import build, files
+from gan.networks import build, model_file
 from gan.provenance import keys
-from tests.conftest import ROOT
+from tests.conftest import DEFAULTS
 
 MakeModel = Callable[..., Path]
 
@@ -28,12 +28,14 @@ def make_model(tmp_path: Path) -> MakeModel:
 
     def make(name: str = "generator.safetensors", classes: int = 3, **changes: object) -> Path:
         small = {"base_channels": 4, "latent_dim": 8, "hidden_units": 16}
-        own = {key.removeprefix("network_"): v for key, v in changes.items() if key.startswith("network_")}
-        network = params.load(ROOT / "params.yaml").network.model_copy(update={**small, **own})
+        settings = {
+            key.removeprefix("network_"): v for key, v in changes.items() if key.startswith("network_")
+        }
+        network = params.load(DEFAULTS).network.model_copy(update={**small, **settings})
         model = build.build_generator(network, 32, 3, classes)
         build.initialise(model, 0, "generator")
         for tensor in model.parameters():  # untrained weights are so small that every image is grey
-            tensor.data.mul_({"dcgan": 4, "resnet": 1, "mlp": 12}[network.architecture])
+            tensor.data.mul_({"dcgan": 4, "resnet": 1, "residual": 1, "mlp": 12}[network.architecture])
         config = {
             "network": network.model_dump(),
             "train": {"threads": 1},
@@ -44,7 +46,7 @@ def make_model(tmp_path: Path) -> MakeModel:
             "images_seen": 640,
             **{key: value for key, value in changes.items() if not key.startswith("network_")},
         }
-        files.save(tmp_path / name, model.state_dict(), config)
+        model_file.save(tmp_path / name, model.state_dict(), config)
         return tmp_path / name
 
     return make

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
-from gan import images
+from gan.data import images
 from gan.provenance import certificates
 
 MODEL = "0123456789abcdef" * 4
@@ -24,8 +24,8 @@ def chain_for(public: Any, *, days: int = 30, ocsp: str | None = None) -> bytes:
     now = datetime.datetime.now(datetime.UTC)
 
     def name(text: str) -> x509.Name:
-        parts = ((NameOID.ORGANIZATION_NAME, "test"), (NameOID.COMMON_NAME, text))
-        return x509.Name([x509.NameAttribute(oid, part) for oid, part in parts])
+        attributes = ((NameOID.ORGANIZATION_NAME, "test"), (NameOID.COMMON_NAME, text))
+        return x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes])
 
     def begun(subject: str, key: Any) -> x509.CertificateBuilder:
         return (
@@ -55,5 +55,5 @@ def chain_for(public: Any, *, days: int = 30, ocsp: str | None = None) -> bytes:
         )
         leaf = leaf.add_extension(x509.AuthorityInformationAccess([asked]), critical=False)
     pem = serialization.Encoding.PEM
-    signed = [part.sign(root_key, hashes.SHA256()).public_bytes(pem) for part in (leaf, root)]
+    signed = [unsigned.sign(root_key, hashes.SHA256()).public_bytes(pem) for unsigned in (leaf, root)]
     return b"".join(signed)

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gan import images
-from gan.provenance import certificates, keys, xmp
+from gan import xmp
+from gan.data import images
+from gan.provenance import certificates, keys
 from gan.provenance.credentials import Checker, Credentials, Stamp
 from tests.provenance.pictures import FACTS, MODEL, PIXELS, PNG, chain_for
 
@@ -37,17 +38,17 @@ def checker(signer: keys.Signer) -> Checker:
 
 
 def check(checker: Checker, content: bytes, mime: str = "image/png") -> Credentials:
-    found = checker.read(content, mime)
-    assert found is not None
-    return found
+    credentials = checker.read(content, mime)
+    assert credentials is not None
+    return credentials
 
 
 def test_a_signed_picture_is_trusted_and_says_all(checker: Checker, signed: bytes) -> None:
-    found = check(checker, signed)
-    assert (found.state, found.detail, found.model) == ("trusted", "", MODEL)
-    assert found.source_type == "trainedAlgorithmicMedia"
-    assert found.facts == FACTS
-    assert found.signer == "ganflow, a local signer of ganflow"
+    credentials = check(checker, signed)
+    assert (credentials.state, credentials.detail, credentials.model) == ("trusted", "", MODEL)
+    assert credentials.source_type == "trainedAlgorithmicMedia"
+    assert credentials.facts == FACTS
+    assert credentials.signer == "ganflow, a local signer of ganflow"
     manifest = c2pa.Reader("image/png", io.BytesIO(signed)).get_active_manifest()
     (action,) = manifest["assertions"][0]["data"]["actions"]
     assert (action["action"], action["digitalSourceType"]) == ("c2pa.created", xmp.GENERATED)
@@ -67,8 +68,8 @@ def test_animations_are_signed_too(signer: keys.Signer, checker: Checker, kind: 
 
 def test_the_same_manifest_by_another_key_of_the_same_name_is_untrusted(checker: Checker) -> None:
     forger = keys.Signer(Path("key"), Path("chain"), *certificates.issue())
-    found = check(checker, Stamp(forger).sign(PNG, "image/png", "00003.png", FACTS))
-    assert (found.state, found.model) == ("untrusted", MODEL)
+    credentials = check(checker, Stamp(forger).sign(PNG, "image/png", "00003.png", FACTS))
+    assert (credentials.state, credentials.model) == ("untrusted", MODEL)
 
 
 def test_without_any_root_nobody_is_trusted(signed: bytes) -> None:
@@ -77,12 +78,12 @@ def test_without_any_root_nobody_is_trusted(signed: bytes) -> None:
 
 def test_a_manifest_on_another_picture_counts_as_altered(checker: Checker, signed: bytes) -> None:
     def chunks(content: bytes) -> dict[bytes, bytes]:
-        found, position = {}, 8
+        by_name, position = {}, 8
         while position < len(content):
             end = position + 12 + int.from_bytes(content[position : position + 4], "big")
-            found[content[position + 4 : position + 8]] = content[position:end]
+            by_name[content[position + 4 : position + 8]] = content[position:end]
             position = end
-        return found
+        return by_name
 
     other = images.png_bytes(PIXELS[:, ::-1], MODEL)
     manifest = chunks(signed)[b"caBX"]
@@ -96,14 +97,14 @@ def test_no_changed_byte_of_the_picture_passes(data: st.DataObject) -> None:
     signed, checker = _SIGNED
     start = signed.index(b"caBX") - 4
     credentials = range(start, start + 12 + int.from_bytes(signed[start : start + 4], "big"))
-    place = data.draw(st.integers(0, len(signed) - 1))
+    offset = data.draw(st.integers(0, len(signed) - 1))
     changed = bytearray(signed)
-    changed[place] ^= data.draw(st.integers(1, 255))
-    found = checker.read(bytes(changed), "image/png")
-    if found is not None and found.state == "trusted":
+    changed[offset] ^= data.draw(st.integers(1, 255))
+    judged = checker.read(bytes(changed), "image/png")
+    if judged is not None and judged.state == "trusted":
         # The boxes around the claim have bytes that mean nothing and that nobody signs.
-        assert place in credentials
-        assert (found.model, found.facts) == (MODEL, FACTS)
+        assert offset in credentials
+        assert (judged.model, judged.facts) == (MODEL, FACTS)
 
 
 def _sign_once() -> tuple[bytes, Checker]:
@@ -149,9 +150,9 @@ def test_a_manifest_elsewhere_is_not_fetched(
     builder.set_remote_url(f"{address}/manifest.c2pa")
     content = io.BytesIO()
     builder.sign(c2pa.Signer.from_info(info), "image/png", io.BytesIO(PNG), content)
-    found = check(checker, content.getvalue())
-    assert (found.state, asked) == ("remote", [])
-    assert f"{address}/manifest.c2pa" in found.detail
+    credentials = check(checker, content.getvalue())
+    assert (credentials.state, asked) == ("remote", [])
+    assert f"{address}/manifest.c2pa" in credentials.detail
     with pytest.raises(c2pa.C2paError):  # the package's own way: it asks
         c2pa.Reader("image/png", io.BytesIO(content.getvalue()))
     assert asked == ["/manifest.c2pa"]

@@ -19,25 +19,29 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_made_on_first_use_and_then_kept(config_home: Path) -> None:
+def test_made_on_first_use_and_then_kept(config_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.umask(0)
     try:
         first = keys.signer()
         secret = keys.mark_key()
     finally:
         os.umask(0o022)
+    said = capsys.readouterr().err.splitlines()
+    for line, name in zip(said, ("signing/key.pem", "mark.key"), strict=True):
+        assert line.startswith(f"note: {config_home / 'ganflow' / name} was made")
     assert keys.signer() == first
     assert keys.mark_key() == secret
+    assert capsys.readouterr().err == ""
     assert len(secret) == 32
-    place = config_home / "ganflow"
-    assert {str(p.relative_to(place)) for p in place.rglob("*")} == {
+    folder = config_home / "ganflow"
+    assert {str(p.relative_to(folder)) for p in folder.rglob("*")} == {
         "signing",
         "signing/key.pem",
         "signing/certificate.pem",
         "mark.key",
     }
-    assert mode(place) == mode(place / "signing") == 0o700
-    assert mode(place / "signing" / "key.pem") == mode(place / "mark.key") == 0o600
+    assert mode(folder) == mode(folder / "signing") == 0o700
+    assert mode(folder / "signing" / "key.pem") == mode(folder / "mark.key") == 0o600
     assert "PRIVATE" not in repr(first)
 
 
@@ -58,10 +62,10 @@ def test_two_processes_that_make_them_at_once_use_the_same() -> None:
     processes = [context.Process(target=_make, args=(queue,)) for _ in range(6)]
     for process in processes:
         process.start()
-    found = {queue.get(timeout=60) for _ in processes}
+    results = {queue.get(timeout=60) for _ in processes}
     for process in processes:
         process.join()
-    assert len(found) == 1
+    assert len(results) == 1
     assert not list(keys.folder().glob(".*"))
 
 
@@ -86,7 +90,7 @@ def test_a_folder_that_others_may_write_to_is_refused(config_home: Path) -> None
             use()
 
 
-def own(folder: Path, secret: bytes | None = None) -> tuple[Path, Path]:
+def make_own_signer(folder: Path, secret: bytes | None = None) -> tuple[Path, Path]:
     made, chain = certificates.issue("somebody else")
     folder.mkdir()
     (folder / "own.key").write_bytes(secret or made)
@@ -96,7 +100,7 @@ def own(folder: Path, secret: bytes | None = None) -> tuple[Path, Path]:
 
 
 def test_a_users_own_key_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key, chain = own(tmp_path / "own")
+    key, chain = make_own_signer(tmp_path / "own")
     by_option = keys.signer(key, chain)
     monkeypatch.setenv(keys.KEY, str(key))
     monkeypatch.setenv(keys.CERTIFICATE, str(chain))
@@ -104,9 +108,9 @@ def test_a_users_own_key_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert keys.certificate_file() == chain
     assert not keys.folder().exists()
     signed = Stamp(by_option).sign(PNG, "image/png", "a", FACTS)
-    found = Checker([certificates.root(chain.read_bytes())]).read(signed, "image/png")
-    assert found is not None
-    assert (found.state, found.signer) == ("trusted", "somebody else of ganflow")
+    credentials = Checker([certificates.root(chain.read_bytes())]).read(signed, "image/png")
+    assert credentials is not None
+    assert (credentials.state, credentials.signer) == ("trusted", "somebody else of ganflow")
 
 
 def pem(secret: object, password: bytes | None = None) -> bytes:
@@ -119,15 +123,15 @@ def pem(secret: object, password: bytes | None = None) -> bytes:
 def test_what_is_no_key_for_it_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key, chain = own(tmp_path / "own")
+    key, chain = make_own_signer(tmp_path / "own")
     cases = {
         "another key's": pem(ec.generate_private_key(ec.SECP256R1())),
         "has a passphrase": pem(ec.generate_private_key(ec.SECP256R1()), b"word"),
         "not a PEM private key": b"nonsense",
     }
-    for said, content in cases.items():
+    for message, content in cases.items():
         key.write_bytes(content)
-        with pytest.raises(UserError, match=f"own.key, .*own.pem: .*{said}"):
+        with pytest.raises(UserError, match=f"own.key, .*own.pem: .*{message}"):
             Stamp(keys.signer(key, chain))
     with pytest.raises(UserError, match="go together"):
         keys.signer(key, None)
@@ -152,9 +156,9 @@ def test_every_kind_of_key_that_c2pa_knows(tmp_path: Path) -> None:
         assert certificates.algorithm(pem(secret), chain, "here") == name
         signer = keys.Signer(tmp_path, tmp_path, pem(secret), chain)
         signed = Stamp(signer).sign(PNG, "image/png", "a", FACTS)
-        found = Checker([certificates.root(chain)]).read(signed, "image/png")
-        assert found is not None
-        assert found.state == "trusted"
+        credentials = Checker([certificates.root(chain)]).read(signed, "image/png")
+        assert credentials is not None
+        assert credentials.state == "trusted"
     weak = ec.generate_private_key(ec.SECP256K1())
     with pytest.raises(UserError, match="C2PA signs with"):
         certificates.algorithm(pem(weak), chain_for(weak.public_key()), "here")

@@ -7,46 +7,51 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from safetensors.numpy import save_file
 
-from gan.report.metrics import METRICS
-from tests.conftest import ROOT, set_params
+from gan.data import images
+from gan.metric_table import METRICS
+from tests.conftest import DEFAULTS, set_params
 
 HOSTILE = "a<b>&\"'\n|`$x_{*" + "long" * 60
 STEPS = (10, 20, 30)
 
 
 def metrics() -> dict[str, Any]:
-    """Every key of reports/metrics.json, its interval and its floor."""
-    found: dict[str, Any] = {"n": 359}
+    """Every key of reports/evaluation.json, its interval and its floor."""
+    scores: dict[str, Any] = {"n": 359}
     for index, metric in enumerate(METRICS):
         value = 0.5 + index / 100
-        found |= {metric.key: value, f"{metric.key}_floor": 0.9}
-        found |= {f"{metric.key}_low": value - 0.05, f"{metric.key}_high": value + 0.1}
-    found |= {"memorised": 0.01, "memorised_low": 0.002, "memorised_high": 0.03, "memorised_floor": 0.012}
-    found |= {"memorised_pixels": 0.0, "memorised_pixels_low": 0.0, "memorised_pixels_high": 0.01}
-    return {**found, "extractor_sha256": "ab" * 32, "features": "extractor"}
+        scores |= {metric.key: value, f"{metric.key}_floor": 0.9}
+        scores |= {f"{metric.key}_low": value - 0.05, f"{metric.key}_high": value + 0.1}
+    scores |= {"memorised": 0.01, "memorised_low": 0.002, "memorised_high": 0.03, "memorised_floor": 0.012}
+    scores |= {"memorised_pixels": 0.0, "memorised_pixels_low": 0.0, "memorised_pixels_high": 0.01}
+    scores |= {"fd_semantic_scale": 128.0, "fd_texture_scale": 72.0, "two_sample_accuracy_floor": 0.5}
+    return {**scores, "extractor_sha256": "ab" * 32, "features": "extractor"}
 
 
 def make_run(folder: Path, *, hostile: bool = False, bare: bool = False) -> Path:
     """Fill a folder; ``hostile``: names that break pages; ``bare``: only what today's stages write."""
     rng = np.random.default_rng(0)
     name = HOSTILE if hostile else "digit"
-    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copy(DEFAULTS, folder / "params.yaml")
     if hostile:
         set_params(folder, data__source=f"https://user:secret@h/a<b>&{'long' * 60}.zip?token=secret")
     for path in ("samples", "models", "data/raw", "reports/fixed_latents", "reports/validation"):
         (folder / path).mkdir(parents=True)
+    cells = rng.integers(0, 256, (3, 136, 136), dtype=np.uint8)
+    images.write_png(folder / "samples" / "grid.png", cells, labels=None if bare else [name, "1"] * 50)
     for path in (
-        "samples/grid",
         "samples/interpolation",
         *(f"reports/fixed_latents/step-{s:09d}" for s in STEPS),
     ):
         picture(rng).save(folder / f"{path}.png")
-    (folder / "models" / "generator.safetensors").write_bytes(b"weights")
+    config = {"classes": [name, "1"]}
+    save_file({}, folder / "models" / "generator.safetensors", {"config": json.dumps(config)})
     scores = metrics()
     if bare:
-        kept = ("n", "fd_semantic", "fd_semantic_floor", "precision", "recall", "extractor_sha256")
-        scores = {key: scores[key] for key in kept} | {"precision_sd": 0.02}
+        names = ("n", "fd_semantic", "fd_semantic_floor", "precision", "recall", "extractor_sha256")
+        scores = {key: scores[key] for key in names} | {"precision_sd": 0.02}
     else:
         frames = [picture(rng) for _ in range(6)]
         frames[0].save(
@@ -62,7 +67,7 @@ def make_run(folder: Path, *, hostile: bool = False, bare: bool = False) -> Path
         (folder / "reports" / "validation" / "index.html").write_text(
             "<!doctype html><title>validation</title>"
         )
-    write(folder / "reports" / "metrics.json", scores)
+    write(folder / "reports" / "evaluation.json", scores)
     write(folder / "reports" / "extractor.json", {"task": "labels", "accuracy": 0.99})
     rows = [f"{step},{64 * step},{5 - i},{3 - i},{int(i == 1)}" for i, step in enumerate(STEPS)]
     table(folder / "reports" / "selection.csv", "step,images_seen,fd_semantic,fd_texture,selected", rows)

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.data.images import archive, encoded, files, folder, picture
-from tests.data.site import Site, serving
+from tests.data.image_files import archive, encoded, files, folder, picture
+from tests.data.web_site import Site, serving
 from tests.flows.harness import wait_for
 from tests.stages.project import Project
 

@@ -12,11 +12,12 @@ from PIL import Image
 from gan import params
 from gan.data.arrays import write_header
 from gan.errors import UserError
+from gan.extractor.classifier import Extractor
+from gan.metric_table import BESIDE
 from gan.networks import build
-from gan.networks.extractor import Extractor
-from gan.networks.files import save
+from gan.networks.model_file import save
 from gan.stages import evaluate
-from tests.conftest import ROOT, set_params
+from tests.conftest import DEFAULTS, set_params
 
 CLASSES = ("cat", "dog", "owl")
 SMALL = {
@@ -54,7 +55,7 @@ def make(
     folder: Path, sizes: tuple[int, int, int], labelled: bool = True, channels: int = 1, **values: object
 ) -> None:
     """Write what the stage reads: ``sizes`` of training, held-out and drawn images."""
-    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    (folder / "params.yaml").write_bytes(DEFAULTS.read_bytes())
     set_params(folder, **{**SMALL, **values})
     for i, (name, size) in enumerate(
         zip(("data/prepared/train", "data/prepared/test", "samples/samples"), sizes, strict=True)
@@ -73,8 +74,8 @@ def make(
     if network.spectral_norm:
         build.normalise_spectrally(discriminator, 0)
     save(folder / "models/generator.safetensors", generator.state_dict(), config)
-    own = {f"discriminator.{name}": tensor for name, tensor in discriminator.state_dict().items()}
-    save(folder / "models/final.safetensors", own, config)
+    weights = {f"discriminator.{name}": tensor for name, tensor in discriminator.state_dict().items()}
+    save(folder / "models/final.safetensors", weights, config)
     torch.manual_seed(0)
     classes = list(CLASSES) if labelled else ["0", "90", "180", "270"]
     extractor = Extractor(channels, len(classes), 120.0, 60.0)
@@ -90,29 +91,29 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     finally:
         torch.use_deterministic_algorithms(False)
         torch.set_num_threads(threads)
-    return json.loads((folder / "reports/metrics.json").read_text())
+    return json.loads((folder / "reports/evaluation.json").read_text())
 
 
-def figures(found: dict[str, object]) -> set[str]:
+def figures(scores: dict[str, object]) -> set[str]:
     """Return the metrics, without what stands behind their names."""
-    marks = ("_sd", "_low", "_high", "_floor", "extractor_sha256", "features")
-    return {key for key in found if not key.endswith(marks) and key != "n"}
+    marks = (*BESIDE, "extractor_sha256", "features")
+    return {key for key in scores if not key.endswith(marks) and key != "n"}
 
 
 def test_every_figure_has_its_interval_and_the_same_bytes_come_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(tmp_path, (160, 150, 170))
-    found = run(tmp_path, monkeypatch)
+    scores = run(tmp_path, monkeypatch)
     infinite = {"fd_semantic_infinity", "fd_texture_infinity"}
-    assert figures(found) >= ALWAYS | BY_CLASS | OF_COPIES | {"duplicates"}
-    assert figures(found) <= ALWAYS | BY_CLASS | OF_COPIES | {"duplicates"} | infinite
-    assert found["n"] == 150
-    assert found["features"] == "extractor"
-    for key in figures(found):
-        assert found[f"{key}_low"] <= found[key] <= found[f"{key}_high"], key
+    assert figures(scores) >= ALWAYS | BY_CLASS | OF_COPIES | {"duplicates", "two_sample_accuracy"}
+    assert figures(scores) <= ALWAYS | BY_CLASS | OF_COPIES | {"duplicates", "two_sample_accuracy"} | infinite
+    assert scores["n"] == 150
+    assert scores["features"] == "extractor"
+    for key in figures(scores):
+        assert scores[f"{key}_low"] <= scores[key] <= scores[f"{key}_high"], key
         if key not in ("probe_accuracy", "path_smoothness"):
-            assert f"{key}_floor" in found, key
+            assert f"{key}_floor" in scores, key
     table = pd.read_csv(tmp_path / "reports/neighbours/neighbours.csv")
     assert table["sample"].tolist() == list(range(170))
     classes = pd.read_csv(tmp_path / "reports/classes.csv")
@@ -128,9 +129,9 @@ def test_copies_are_flagged_and_shown(tmp_path: Path, monkeypatch: pytest.Monkey
     drawn, _ = pictures(60, 2, 1)
     drawn[10:16] = train[20:26]
     write(tmp_path / "samples/samples.safetensors", drawn, None)
-    found = run(tmp_path, monkeypatch)
-    assert found["memorised"] == pytest.approx(0.1)
-    assert found["memorised_pixels"] == pytest.approx(0.1)
+    scores = run(tmp_path, monkeypatch)
+    assert scores["memorised"] == pytest.approx(0.1)
+    assert scores["memorised_pixels"] == pytest.approx(0.1)
     table = pd.read_csv(tmp_path / "reports/neighbours/neighbours.csv")
     flagged = table[table["flagged_pixels"] == 1]
     assert flagged["sample"].tolist() == list(range(10, 16))
@@ -150,9 +151,9 @@ def test_copies_are_flagged_and_shown(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_few_images_are_measured_as_far_as_they_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, (24, 6, 16))
-    found = run(tmp_path, monkeypatch)
-    assert found["n"] == 6
-    assert figures(found) == ALWAYS | BY_CLASS
+    scores = run(tmp_path, monkeypatch)
+    assert scores["n"] == 6
+    assert figures(scores) == ALWAYS | BY_CLASS
     (table,) = (tmp_path / "reports/neighbours").iterdir()
     assert table.read_text() == "sample\n"
 
@@ -171,8 +172,8 @@ def test_every_network_can_be_looked_at(
         network__spectral_norm=architecture != "mlp",
         network__dense_units=8 * (architecture == "dcgan"),
     )
-    found = run(tmp_path, monkeypatch)
-    assert figures(found) == (ALWAYS | BY_CLASS if labelled else ALWAYS)
+    scores = run(tmp_path, monkeypatch)
+    assert figures(scores) == (ALWAYS | BY_CLASS if labelled else ALWAYS)
 
 
 def test_no_set_is_looked_at_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,18 +200,21 @@ def test_a_published_network_takes_the_extractor_s_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DINOv2's layout with random weights: one feature vector, no texture, no classes of its own."""
-    from gan.networks import vit
+    from gan.networks import dinov2
 
     torch.manual_seed(0)
-    state = vit.VisionTransformer(64, 1, 1 + 16 * 16).state_dict()
+    state = dinov2.VisionTransformer(64, 1, 1 + 16 * 16).state_dict()
     torch.save({name: torch.randn_like(value) * 0.2 for name, value in state.items()}, tmp_path / "vit.pth")
     from gan.files import sha256_file
 
     known = sha256_file(tmp_path / "vit.pth")
     weights = {"evaluate__weights": "vit.pth", "evaluate__weights_sha256": known}
     make(tmp_path, (40, 36, 40), evaluate__features="dinov2", **weights)
-    found = run(tmp_path, monkeypatch)
-    expected = {key for key in ALWAYS | BY_CLASS | OF_COPIES if "texture" not in key} | {"duplicates"}
-    assert figures(found) - {"fd_semantic_infinity"} == expected - {"class_score"}
-    assert found["extractor_sha256"] == known
-    assert found["features"] == "dinov2"
+    scores = run(tmp_path, monkeypatch)
+    expected = {key for key in ALWAYS | BY_CLASS | OF_COPIES if "texture" not in key} | {
+        "duplicates",
+        "two_sample_accuracy",
+    }
+    assert figures(scores) - {"fd_semantic_infinity"} == expected - {"class_score"}
+    assert scores["extractor_sha256"] == known
+    assert scores["features"] == "dinov2"

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from gan.data.arrays import read_arrays
-from tests.data.images import archive, encoded
-from tests.data.planted import LARGEST, REPEATS, SKIPPED, cut, good, plant, planted, zipped
+from tests.data.image_files import archive, encoded
+from tests.data.planted_faults import LARGEST, REPEATS, SKIPPED, cut, good, plant, planted, zipped
 from tests.stages.project import Project
 
 LENIENT = {"validate__min_images": 10, "validate__min_decodable": 0.5}
@@ -40,7 +40,7 @@ def direct(content):
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).transpose(2, 0, 1)
 
 
-def check(project, said, content, skipped):
+def check(project, output, content, skipped):
     """Hold the manifest, the arrays and what was said to what was planted."""
     manifest, halves = outcome(project)
     for path, item in planted().items():
@@ -51,7 +51,7 @@ def check(project, said, content, skipped):
     for path, reason in skipped.items():
         assert (manifest.loc[path, "status"], manifest.loc[path, "reason"]) == ("refused", reason)
     refused = manifest.loc[manifest["status"] == "refused", "reason"]
-    counts = {reason: int(count) for count, reason in re.findall(r"refused +(\d+)  (.*?)  ", said)}
+    counts = {reason: int(count) for count, reason in re.findall(r"refused +(\d+)  (.*?)  ", output)}
     assert counts == refused.value_counts().to_dict()
     assert set(manifest.index) == set(content) | set(skipped)
     for path, picture in good(60).items():
@@ -65,15 +65,15 @@ def check(project, said, content, skipped):
         equal = manifest.loc[path, "pixels_sha256"] == manifest.loc[original, "pixels_sha256"]
         assert equal == exact
     assert manifest["near_group"].notna().sum() == 2 * len(REPEATS)  # and nothing else is taken for one
-    assert "no image left of the classes 'ghost'" in said
+    assert "no image left of the classes 'ghost'" in output
 
 
 def test_a_folder_with_everything_wrong(tmp_path):
     content = plant(tmp_path / "photos")
     assert len(planted()) + len(REPEATS) + len(SKIPPED) >= 30
     project = Project(tmp_path / "p", tmp_path / "photos", data__max_file_bytes=LARGEST, **LENIENT)
-    said = project.run("download", preexec_fn=may_not_read_all) + project.run("prepare")
-    check(project, said, content, SKIPPED)
+    output = project.run("download", preexec_fn=may_not_read_all) + project.run("prepare")
+    check(project, output, content, SKIPPED)
     project.run("validate")
     result = json.loads((project.path / "reports" / "validation" / "result.json").read_text())
     manifest, _ = outcome(project)
@@ -84,8 +84,8 @@ def test_the_same_as_a_zip(tmp_path):
     content = plant(tmp_path / "photos")
     source = zipped(tmp_path / "photos.zip", content)
     project = Project(tmp_path / "p", source, data__max_file_bytes=LARGEST)
-    said = project.run("download", "prepare")
-    check(project, said, content, {"cat/tight.png": "packed too tightly"})
+    output = project.run("download", "prepare")
+    check(project, output, content, {"cat/tight.png": "packed too tightly"})
 
 
 def test_near_repeats_across_published_halves_are_told(tmp_path):
@@ -95,9 +95,9 @@ def test_near_repeats_across_published_halves_are_told(tmp_path):
     content["test/same"] = pictures[0]
     content["test/nearly"] = encoded(Image.open(io.BytesIO(pictures[1])), "JPEG", quality=85)
     project = Project(tmp_path / "p", archive(tmp_path / "x.tar", content))
-    said = project.run("download", "prepare")
-    assert "leaks of the source's halves: 1 test images stand in train too, 1 nearly" in said
-    assert "30 train, 12 test (the source's halves)" in said
+    output = project.run("download", "prepare")
+    assert "leaks of the source's halves: 1 test images stand in train too, 1 nearly" in output
+    assert "30 train, 12 test (the source's halves)" in output
     manifest, _ = outcome(project)
     groups = manifest["near_group"].dropna()
     assert groups.to_dict() == {"train/00": 0, "test/same": 0, "train/01": 1, "test/nearly": 1}

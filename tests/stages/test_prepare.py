@@ -17,8 +17,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from gan.data.arrays import read_arrays
-from gan.data.workers import MOST_WORKERS
-from tests.data.images import archive, encoded, files, folder, picture
+from gan.prepare.decoding.workers import MOST_WORKERS
+from tests.data.image_files import archive, encoded, files, folder, picture
 from tests.stages.project import Project
 
 OUTS = ["manifest.parquet", "test.safetensors", "train.safetensors"]
@@ -55,13 +55,13 @@ def test_a_flat_folder_of_mixed_images_good_and_bad(tmp_path):
     bad = {name: content for name, (content, _) in BAD.items()}
     source = folder(tmp_path / "photos", {**mixed(500 - len(bad)), **bad, "notes.txt": b"hello"})
     project = Project(tmp_path / "p", source, data__max_pixels=1_000_000, data__max_file_bytes=500_000)
-    said = project.run("download", "prepare")
+    output = project.run("download", "prepare")
     manifest, halves = outcome(project)
     assert len(manifest) == 500 and manifest["path"].is_monotonic_increasing
     refused = manifest[manifest["status"] == "refused"].set_index("path")["reason"]
     assert refused.to_dict() == {name: reason for name, (_, reason) in BAD.items()}
-    assert "refused 2  too small        'dot.png', 'ribbon.png'" in said
-    assert "493 of 500 images as 3×32×32: 394 train, 99 test (held out by content), no labels" in said
+    assert "refused 2  too small        'dot.png', 'ribbon.png'" in output
+    assert "493 of 500 images as 3×32×32: 394 train, 99 test (held out by content), no labels" in output
     assert halves["train"].images.shape == (394, 3, 32, 32) and halves["train"].labels is None
     assert manifest["label"].isna().all()
     assert manifest["sha256"].isna().sum() == 1  # of the file that was too large to be read
@@ -198,8 +198,8 @@ def test_killed_midway_it_leaves_nothing_half_written_and_nobody_behind(slow_pro
     time.sleep(1)
     assert process.poll() is None, "it ended before it could be killed"
     os.kill(process.pid, how)
-    said = process.communicate()[1]
-    assert process.returncode == (-how if how == signal.SIGKILL else 130) and "Traceback" not in said
+    output = process.communicate()[1]
+    assert process.returncode == (-how if how == signal.SIGKILL else 130) and "Traceback" not in output
     assert psutil.wait_procs(children, timeout=20)[1] == []
     assert slow_project.tree("data/prepared") == {} and slow_project.leftovers() == []
 
@@ -230,9 +230,9 @@ def test_a_killed_worker_is_one_line(slow_project):
                 if old and "resource_tracker" not in " ".join(child.cmdline()):
                     child.kill()
         time.sleep(0.1)
-    said = process.communicate()[1]
-    assert process.returncode == 1 and "Traceback" not in said
-    assert "a decoding process was killed between 0" in said
+    output = process.communicate()[1]
+    assert process.returncode == 1 and "Traceback" not in output
+    assert "a decoding process was killed between 0" in output
     assert slow_project.tree("data/prepared") == {}
 
 

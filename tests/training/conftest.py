@@ -9,7 +9,7 @@ import torch
 from gan import params
 from gan.params import Network, Train
 from gan.training.loop import Data, Loop
-from tests.conftest import ROOT
+from tests.conftest import DEFAULTS
 
 MakeLoop = Callable[..., Loop]
 
@@ -17,7 +17,7 @@ MakeLoop = Callable[..., Loop]
 @pytest.fixture
 def make_loop(tmp_path: Path) -> MakeLoop:
     """Build a Loop on 40 images of two kinds; keywords change `train` or, with network_, `network`."""
-    default = params.load(ROOT / "params.yaml")
+    default = params.load(DEFAULTS)
     rng = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (40, 1, 32, 32), generator=rng).to(torch.uint8)
     data = Data(images, torch.arange(40) % 4 // 3, 2)  # 30 of one kind, 10 of the other
@@ -30,8 +30,10 @@ def make_loop(tmp_path: Path) -> MakeLoop:
         }
         network = Network.model_validate({**default.network.model_dump(), **small, **network_changes})
         steps = {"batch_size": 8, "epochs": 100, "max_steps": 12, "snapshots": 3, "log_every": 5}
-        own = {k: v for k, v in changes.items() if not k.startswith("network_")}
-        train = Train.model_validate({**default.train.model_dump(), "checkpoint_seconds": 0, **steps, **own})
+        settings = {k: v for k, v in changes.items() if not k.startswith("network_")}
+        train = Train.model_validate(
+            {**default.train.model_dump(), "checkpoint_seconds": 0, **steps, **settings}
+        )
         precision = torch.bfloat16 if train.precision == "bf16" else torch.float32
         return Loop(network, train, data, tmp_path / folder, "cpu", precision=precision)
 
@@ -43,7 +45,9 @@ NETWORKS = {
     "dcgan": {},
     "mlp": {"network_architecture": "mlp"},
     "resnet": {"network_architecture": "resnet"},
+    "residual": {"network_architecture": "residual"},
     "dcgan with classes": {"network_conditional": True},
     "mlp with classes": {"network_architecture": "mlp", "network_conditional": True},
     "resnet with classes": {"network_architecture": "resnet", "network_conditional": True},
+    "residual with classes": {"network_architecture": "residual", "network_conditional": True},
 }

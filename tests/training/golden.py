@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from sklearn.datasets import load_digits
 
-from gan import params
+from gan import devices, params
 from gan.params import Network, Train
 from gan.training.loop import COLUMNS, Data, Loop
 from tests.conftest import ROOT
@@ -33,14 +33,14 @@ CURVES: dict[str, dict[str, object]] = {
 
 def digits() -> Data:
     """The 1,797 digits of scikit-learn: 8×8, each pixel four times as long, at 32×32."""
-    found = load_digits()
-    pixels = (found.images * (255 / 16)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
-    return Data(torch.from_numpy(pixels[:, None]), torch.from_numpy(found.target.astype(np.int64)), 10)
+    loaded = load_digits()
+    pixels = (loaded.images * (255 / 16)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    return Data(torch.from_numpy(pixels[:, None]), torch.from_numpy(loaded.target.astype(np.int64)), 10)
 
 
 def curve(name: str, folder: Path, *, threads: int = 1, **changes: object) -> pd.DataFrame:
     """Train for 30 steps; return the log, a row every 3."""
-    torch.set_num_threads(threads)
+    devices.prepare("cpu", threads)
     default = params.load(ROOT / "recipes" / "digits.yaml")
     short = {"max_steps": 30, "log_every": 3, "snapshots": 1, "batch_size": 32, "learning_rate": 1e-4}
     values = {"network_base_channels": 8, "network_latent_dim": 16, **short, **CURVES[name], **changes}

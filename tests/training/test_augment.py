@@ -20,9 +20,9 @@ def test_every_image_is_shifted_within_the_limit_and_the_edge_is_filled() -> Non
     images = torch.full((500, 2, 9, 9), -1.0)
     images[:, 0, 4, 4], images[:, 1, 4, 4] = 1.0, 0.5
     moved = translate(images, limits(500, 3), Draws(0, "cpu"))
-    places = (moved[:, 0] == 1).nonzero()
-    assert len(places) == 500
-    assert set(map(tuple, (places[:, 1:] - 4).tolist())) == {
+    positions = (moved[:, 0] == 1).nonzero()
+    assert len(positions) == 500
+    assert set(map(tuple, (positions[:, 1:] - 4).tolist())) == {
         (y, x) for y in range(-3, 4) for x in range(-3, 4)
     }
     assert torch.equal(moved[:, 1] == 0.5, moved[:, 0] == 1)
@@ -57,9 +57,9 @@ def test_colours_change_in_brightness_saturation_and_contrast_within_their_limit
     brightness = changed.mean((1, 2, 3)) - images.mean((1, 2, 3))
     contrast = spread(grey(changed)) / spread(grey(images))
     saturation = spread(changed - grey(changed)) / spread(images - grey(images)) / contrast
-    for found, low, high in ((brightness, -0.5, 0.5), (contrast, 0.5, 1.5), (saturation, 0.0, 2.0)):
-        assert low - 1e-4 <= found.min() < low + 0.02
-        assert high - 0.02 < found.max() <= high + 1e-4
+    for values, low, high in ((brightness, -0.5, 0.5), (contrast, 0.5, 1.5), (saturation, 0.0, 2.0)):
+        assert low - 1e-4 <= values.min() < low + 0.02
+        assert high - 0.02 < values.max() <= high + 1e-4
     pairs = torch.corrcoef(torch.stack([brightness, contrast, saturation]))
     assert (pairs - torch.eye(3)).abs().max() < 0.2  # each by draws of its own
 
@@ -122,9 +122,9 @@ def test_the_probability_is_that_of_the_changes_and_stands_in_the_log(make_loop:
     images = torch.rand(8, 1, 32, 32)
     seen: list[torch.Tensor] = []
 
-    def look(shown: torch.Tensor, _labels: torch.Tensor | None) -> torch.Tensor:
-        seen.append(shown)
-        return shown.mean((1, 2, 3))
+    def look(batch: torch.Tensor, _labels: torch.Tensor | None) -> torch.Tensor:
+        seen.append(batch)
+        return batch.mean((1, 2, 3))
 
     loop.trainer.forward_d = look
     for probability in (0.0, 1.0):

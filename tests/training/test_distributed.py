@@ -53,12 +53,12 @@ def test_two_processes_have_the_gradients_and_weights_of_one(name: str, two: Pat
     first, second = (torch.load(two / f"{name}-{rank}.pt", weights_only=True) for rank in (0, 1))
     assert first.keys() == second.keys() == one.keys()
     assert all(torch.equal(first[key], second[key]) for key in one)
-    for part in ("generator", "discriminator"):
+    for network in ("generator", "discriminator"):
         ours, wanted = (
-            torch.cat([g.flatten() for key, g in found.items() if key.startswith(part)])
-            for found in (first, one)
+            torch.cat([g.flatten() for key, g in averaged.items() if key.startswith(network)])
+            for averaged in (first, one)
         )
-        assert (ours - wanted).norm() / wanted.norm() < TOLERANCE, part
+        assert (ours - wanted).norm() / wanted.norm() < TOLERANCE, network
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +87,12 @@ def close_to_one_process(project: Project) -> None:
         assert ours[column][first].to_numpy() == pytest.approx(one[column][first].to_numpy(), rel=0.01)
 
 
+@pytest.mark.slow
 def test_two_devices_train_as_one_does_and_one_process_writes(project: Project) -> None:
     project.set(train__devices=2)
-    said = project.run("train")
-    assert "2 processes" in said
-    assert len(re.findall("models/final.safetensors", said)) == 1
+    output = project.run("train")
+    assert "2 processes" in output
+    assert len(re.findall("models/final.safetensors", output)) == 1
     close_to_one_process(project)
     final, one = (load_file(project.path / name / "final.safetensors") for name in ("models", "one"))
     assert {name: t.shape for name, t in final.items()} == {name: t.shape for name, t in one.items()}
@@ -119,16 +120,17 @@ def workers(process: subprocess.Popen) -> list[psutil.Process]:
     return [child for child in children if "gan.stages.train" in " ".join(child.cmdline())]
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_nothing_and_one_process_can_go_on(project: Project) -> None:
     """Begun by two, one of them killed with -9, ended by one process alone."""
     project.set(train__devices=2, train__max_steps=400)
     process = started(project, [sys.executable, "-m", "gan.stages.train"])
     wait_for_state(project, process)
     workers(process)[1].kill()
-    said = process.communicate(timeout=60)[1]
+    output = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert "Traceback" not in said
-    assert "run the same command again" in said.splitlines()[-1]
+    assert "Traceback" not in output
+    assert "run the same command again" in output.splitlines()[-1]
     states = sorted((project.path / ".runs").glob("train-*/state-*"))
     reached = int(states[-1].name.split("-")[2])
     project.set(train__devices=1)
@@ -151,26 +153,28 @@ def test_torchrun_starts_again_what_was_killed_with_the_same_bits(project: Proje
     process = started(project, torchrun)
     wait_for_state(project, process)
     workers(process)[0].kill()
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == 0, said
+    output = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, output
     assert {p: p.read_bytes() for p in wanted} == wanted
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_checkpoints_all_at_one_step(project: Project, number: int) -> None:
     project.set(train__devices=2, train__max_steps=100_000, train__epochs=100_000)
     process = started(project, [sys.executable, "-m", "gan.stages.train"])
     wait_for_state(project, process)
     children = workers(process)
     os.kill(process.pid, number)
-    said = process.communicate(timeout=15)[1]
-    assert process.returncode == 130, said
-    (step,) = re.findall(r"interrupted after step (\d+)", said)
+    output = process.communicate(timeout=15)[1]
+    assert process.returncode == 130, output
+    (step,) = re.findall(r"interrupted after step (\d+)", output)
     assert list((project.path / ".runs").glob(f"train-*/state-000-{int(step):09d}-*"))
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert not [child for child in children if child.is_running()]
 
 
+@pytest.mark.slow
 def test_shares_that_are_not_equal_are_refused_in_one_line(project: Project) -> None:
     project.set(train__devices=3)
     assert "train.devices: 3" in project.fail("train")

@@ -20,8 +20,8 @@ def feed(
     return Feed(IMAGES, LABELS, (d_steps, 6), seed=seed, device="cpu", world=world, resident=resident)
 
 
-def numbers(found: tuple[torch.Tensor, torch.Tensor | None]) -> list[int]:
-    return found[0][:, 0, 0, 0].tolist()
+def numbers(batch: tuple[torch.Tensor, torch.Tensor | None]) -> list[int]:
+    return batch[0][:, 0, 0, 0].tolist()
 
 
 def chunks(rows: list[int], count: int) -> list[list[int]]:
@@ -29,8 +29,8 @@ def chunks(rows: list[int], count: int) -> list[list[int]]:
     return [rows[i * size : (i + 1) * size] for i in range(count)]
 
 
-def epoch(own: Feed, index: int) -> list[int]:
-    return [number for step in range(4) for number in numbers(own.batch(4 * index + step))]
+def epoch(source: Feed, index: int) -> list[int]:
+    return [number for step in range(4) for number in numbers(source.batch(4 * index + step))]
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -68,8 +68,8 @@ def test_draws_have_their_distributions() -> None:
 
 @pytest.mark.parametrize("resident", [True, False])
 def test_an_epoch_shows_each_image_at_most_once_and_the_next_in_another_order(resident: bool) -> None:
-    own = feed(resident=resident)
-    epochs = [epoch(own, index) for index in range(3)]
+    source = feed(resident=resident)
+    epochs = [epoch(source, index) for index in range(3)]
     assert all(len(set(seen)) == 24 for seen in epochs)
     assert len({tuple(seen) for seen in epochs}) == 3
     assert sorted(set().union(*epochs)) == list(range(25))  # none is left out for ever
@@ -91,7 +91,7 @@ def test_the_processes_shares_make_up_each_batch_of_one(size: int, d_steps: int)
             chunks(numbers(feed(rank, size, d_steps=d_steps).batch(step)), d_steps) for rank in range(size)
         ]
         assert {len(share) for share in chain(*shares)} == {6 // size}
-        assert [list(chain(*parts)) for parts in zip(*shares, strict=True)] == whole
+        assert [list(chain(*shares_of_epoch)) for shares_of_epoch in zip(*shares, strict=True)] == whole
 
 
 def test_more_updates_of_the_discriminator_see_more_images_in_the_same_order() -> None:
@@ -123,8 +123,8 @@ def test_the_next_batch_is_gathered_while_this_one_is_in_use() -> None:
 
 @pytest.mark.parametrize("resident", [True, False])
 def test_labels_travel_with_their_images(resident: bool) -> None:
-    own = feed(resident=resident)
+    source = feed(resident=resident)
     for step in range(6):
-        found, labels = own.batch(step)
+        images, labels = source.batch(step)
         assert labels is not None
-        assert labels.tolist() == [10 * number for number in numbers((found, None))]
+        assert labels.tolist() == [10 * number for number in numbers((images, None))]

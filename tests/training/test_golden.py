@@ -17,15 +17,18 @@ TOLERANCE = 1e-3
 KEPT = pd.read_csv(Path(__file__).with_name("golden.csv"))
 
 
-def apart(found: pd.DataFrame) -> float:
+def apart(curve: pd.DataFrame) -> float:
     """Return the largest difference from the kept curve."""
-    kept = KEPT[KEPT["curve"] == found["curve"].iloc[0]].drop(columns="curve")
+    recorded = KEPT[KEPT["curve"] == curve["curve"].iloc[0]].drop(columns="curve")
     for exact in ("step", "images_seen", "learning_rate", "augment_p"):
-        assert kept[exact].tolist() == found[exact].tolist()
-    return float(abs(kept.to_numpy() - found[kept.columns].to_numpy()).max())
+        assert recorded[exact].tolist() == curve[exact].tolist()
+    return float(abs(recorded.to_numpy() - curve[recorded.columns].to_numpy()).max())
 
 
-@pytest.mark.parametrize("name", golden.CURVES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] if name == "resnet" else []) for name in golden.CURVES],
+)
 def test_the_curve_is_the_golden_one(name: str, tmp_path: Path) -> None:
     assert apart(golden.curve(name, tmp_path)) < TOLERANCE
 

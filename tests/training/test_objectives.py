@@ -59,8 +59,8 @@ def test_the_table_in_params_names_the_functions_and_every_one_is_tested() -> No
 def test_it_is_the_papers(name: str, target: float) -> None:
     rng = torch.Generator().manual_seed(0)
     real, fake = 2 * torch.randn(2, 50, generator=rng, dtype=torch.float64)
-    found = getattr(objectives, name)(real, fake, target)
-    assert torch.allclose(torch.stack(found), torch.stack(PAPERS[name](real, fake, target)), atol=1e-12)
+    losses = getattr(objectives, name)(real, fake, target)
+    assert torch.allclose(torch.stack(losses), torch.stack(PAPERS[name](real, fake, target)), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)

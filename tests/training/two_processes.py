@@ -23,6 +23,16 @@ SETTINGS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
         {"architecture": "resnet", "conditional": True, "spectral_norm": True},
         {"objective": "hinge", "augment_target": 0.6, "augment_color": 1.0, "augment_cutout": 0.5},
     ),
+    "residual": (
+        {"architecture": "residual", "conditional": True},
+        {
+            "objective": "relativistic",
+            "r1_gamma": 1.0,
+            "r2_gamma": 1.0,
+            "accumulate": 2,
+            "on_collapse": "rollback",
+        },
+    ),
     "mlp": (
         {"architecture": "mlp", "hidden_units": 8, "latent_distribution": "uniform"},
         {"instance_noise": 0.1},
@@ -54,9 +64,11 @@ def build(name: str, folder: Path, world: distributed.World) -> Loop:
 def gradients(loop: Loop) -> dict[str, torch.Tensor]:
     """Gradients of both networks after one step, and every weight."""
     loop.advance()
-    parts = (("generator", loop.trainer.generator), ("discriminator", loop.trainer.discriminator))
-    found = {f"{part} {name}": p.grad.clone() for part, m in parts for name, p in m.named_parameters()}
-    return found | {f"weight {name}": tensor.clone() for name, tensor in loop.models().items()}
+    networks = (("generator", loop.trainer.generator), ("discriminator", loop.trainer.discriminator))
+    by_name = {
+        f"{network} {name}": p.grad.clone() for network, m in networks for name, p in m.named_parameters()
+    }
+    return by_name | {f"weight {name}": tensor.clone() for name, tensor in loop.models().items()}
 
 
 def main() -> None:
@@ -64,8 +76,8 @@ def main() -> None:
     torch.set_num_threads(1)
     out, world = Path(sys.argv[1]), distributed.join("cpu")
     for name in SETTINGS:
-        found = gradients(build(name, out / f"{name}-run", world))
-        torch.save(found, out / f"{name}-{os.environ['RANK']}.pt")
+        by_name = gradients(build(name, out / f"{name}-run", world))
+        torch.save(by_name, out / f"{name}-{os.environ['RANK']}.pt")
     distributed.leave()
 
 

@@ -1,0 +1,158 @@
+"""Time to quality: train for so many seconds, score the samples, add a row for each seed to a CSV file.
+
+    python -m benchmarks.speedrun --recipe recipes/cifar10.yaml --seconds 300 --seeds 3 --out FILE.csv
+
+Run it after `dvc repro extractor`: it reads data/prepared and models/extractor.safetensors. A trial
+of some steps says how many fit into the time. Training does so many, whatever they then take, so that
+`--steps` repeats a row. On a CPU the seconds are the processor's, of one thread: other programs change
+them little. On a GPU they are the clock's. A table of means stands beside the CSV file, as Markdown.
+"""
+
+import argparse
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks import machine, options
+from benchmarks.quality import FIGURES, Reference, Scorer, append, spread
+from gan import devices, files
+from gan import params as parameters
+from gan.evaluation.published_features import load_reference
+from gan.params import Evaluate, Params
+from gan.stage import run, say
+from gan.training.loop import Loop
+from gan.yaml12 import parse_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+TRIAL = 30  # steps
+
+
+def main() -> None:
+    """Train with each seed, add the rows, write the table."""
+    asked = _options()
+    recipe = changed(parameters.load(asked.recipe), asked.set)
+    device = devices.prepare(asked.device, 1 if asked.device == "cpu" else "auto", recipe.train.precision)
+    scorer = Scorer(asked.prepared, asked.extractor, device, recipe)
+    say("speedrun", f"real images in the samples' place: {scorer.floor}")
+    inception = _inception(scorer, asked, device)
+    for number in range(asked.seeds):
+        row = measure(scorer, recipe, number, asked, device, inception)
+        append(asked.out, row)
+        say("speedrun", "  ".join(f"{key} {value}" for key, value in row.items()))
+    files.write_text(asked.out.with_suffix(".md"), page(pd.read_csv(asked.out)))
+
+
+def changed(recipe: Params, changes: list[str]) -> Params:
+    """Return ``recipe`` with ``changes``, each SECTION.KEY=VALUE."""
+    values = recipe.model_dump(by_alias=True)
+    for change in changes:
+        name, _, text = change.partition("=")
+        section, _, key = name.partition(".")
+        values.setdefault(section, {})[key] = parse_yaml(text)
+    return parameters.check(values, "speedrun")
+
+
+def loop_of(scorer: Scorer, recipe: Params, number: int, steps: int, folder: Path) -> Loop:
+    """Return a training of so many steps that saves nothing on the way."""
+    length = {"max_steps": steps, "epochs": 10**6, "snapshots": 1, "seed": number, "patience": None}
+    quiet = {"checkpoint_seconds": 3600.0, "log_every": 10**9, "on_divergence": "stop", "on_collapse": "warn"}
+    train = parameters.Train.model_validate({**recipe.train.model_dump(), **length, **quiet})
+    return Loop(recipe.network, train, scorer.data, folder, scorer.device, precision=scorer.precision)
+
+
+def measure(
+    scorer: Scorer,
+    recipe: Params,
+    number: int,
+    asked: argparse.Namespace,
+    device: str,
+    inception: Reference | None,
+) -> dict[str, Any]:
+    """Train once and return its row."""
+    with tempfile.TemporaryDirectory() as folder:
+        steps = asked.steps
+        if steps is None:
+            trial = loop_of(scorer, recipe, number, 10**6, Path(folder) / "trial")
+            advance(trial, TRIAL)  # caches, and on a GPU the graph
+            steps = max(int(asked.seconds / advance(trial, TRIAL) * TRIAL), 1)
+        loop = loop_of(scorer, recipe, number, steps, Path(folder) / "run")
+        seconds = advance(loop, steps)
+        scores = scorer.judge(loop, asked.out.with_name(f"{asked.out.stem}-{asked.name}.png"), inception)
+    return {
+        "name": asked.name,
+        "seed": number,
+        "device": machine.describe(device),
+        "seconds": round(seconds, 1),
+        "steps": steps,
+        "images": loop.step * loop.per_step,
+        "parameters": sum(p.numel() for p in loop.trainer.generator.parameters()),
+        **{key: value for key, value in scores.items() if key != "images"},
+        "revision": revision(),
+        "changes": " ".join(asked.set),
+    }
+
+
+def advance(loop: Loop, steps: int) -> float:
+    """Do so many steps; return seconds, the processor's on a CPU."""
+    clock = time.process_time if loop.device == "cpu" else time.perf_counter
+    machine.synchronise(loop.device)
+    started = clock()
+    for _ in range(steps):
+        loop.advance()
+    machine.synchronise(loop.device)
+    return clock() - started
+
+
+def revision() -> str:
+    """Return the commit that is checked out, with a plus where files differ from it."""
+    asked = ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    answer = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or "none"
+
+
+def page(rows: pd.DataFrame) -> str:
+    """Return the rows as a table: mean ± standard deviation over the seeds of each name and device."""
+    figures = [name for name in (*FIGURES, "fid") if name in rows]
+    lines = [f"| name | device | seconds | images | parameters | {' | '.join(figures)} | n |"]
+    lines += ["|---" * (len(figures) + 6) + "|"]
+    for (name, device), group in rows.groupby(["name", "device"], sort=False):
+        cells = [str(name), str(device), f"{group['seconds'].mean():.0f}", f"{group['images'].mean():,.0f}"]
+        cells += [f"{group['parameters'].iloc[0]:,}"]
+        cells += [spread(group[figure]) for figure in figures]
+        lines.append(f"| {' | '.join(cells)} | {len(group)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _inception(scorer: Scorer, asked: argparse.Namespace, device: str) -> Reference | None:
+    """Return Inception, where its weights are given, and the held-out images as it sees them."""
+    if asked.weights is None:
+        return None
+    chosen = {"features": "inception", "weights": asked.weights, "weights_sha256": asked.weights_sha256}
+    evaluate = {"max_images": 10_000, "nearest_k": 3, "seed": 0}
+    network = load_reference(Evaluate.model_validate({**chosen, **evaluate}), device)
+    return Reference(network, scorer.held_out_images, device)
+
+
+def _options() -> argparse.Namespace:
+    parser = options.Parser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
+    parser.add_argument("--recipe", type=Path, required=True)
+    parser.add_argument("--name", default="recipe", help="of the row; other settings have other names")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    parser.add_argument("--seconds", type=options.seconds, default=300.0, help="of training")
+    parser.add_argument("--steps", type=options.count, help="so many steps in place of --seconds")
+    parser.add_argument("--seeds", type=options.count, default=3)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--prepared", type=Path, default=Path("data/prepared"))
+    parser.add_argument("--extractor", type=Path, default=Path("models/extractor.safetensors"))
+    parser.add_argument("--weights", help="of Inception, a path or an address: FID, too")
+    parser.add_argument("--weights-sha256")
+    parser.add_argument("--out", type=Path, required=True, help="a CSV file, written or added to")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run("speedrun", main, lock=False, stage=False)

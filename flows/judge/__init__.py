@@ -1,0 +1,1 @@
+"""Decisions: the gate, the verdict on a rebuild, differences, outcomes of stages."""

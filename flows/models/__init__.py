@@ -1,0 +1,1 @@
+"""Commands about models that are made: measured again, published. One file a command."""

@@ -1,0 +1,1 @@
+"""The Prefect side: server, deployments, artifacts, the context of a run."""

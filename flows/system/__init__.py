@@ -1,0 +1,1 @@
+"""Processes, their environments, the log, and the lock of this machine."""

@@ -1,9 +1,0 @@
-"""Your own expectations: the one place for them. docs/validation.md shows how."""
-
-from gan.data.rules import Rule
-from gan.params import Validate
-
-
-def own(params: Validate, labelled: bool) -> list[Rule]:
-    """Return rules that are held to as all others, and shown last; ``labelled``: there are classes."""
-    return []

@@ -1,0 +1,1 @@
+"""Bringing a source to data/raw: from a package, a published set, an address or a path."""

@@ -1,0 +1,1 @@
+"""The feature extractor that select and evaluate use, and its training."""

@@ -1,0 +1,1 @@
+"""Decoding image files to pixels of one shape, on all cores."""

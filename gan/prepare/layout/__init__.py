@@ -1,0 +1,1 @@
+"""What a source's folders and label files mean: halves, labels, and what is set aside."""

@@ -1,0 +1,1 @@
+"""What a process runs on: the machine, the installed packages, the locale, and the energy it takes."""

@@ -1,0 +1,1 @@
+"""The expectations for a manifest, their result, and its page."""
