@@ -1,7 +1,7 @@
 # make repro   set up .venv the first time, then run the whole pipeline
 #              RECIPE=cifar10 copies recipes/cifar10.yaml to params.yaml first
 # make test    the same set-up, then the tests        make lint    ruff and mypy
-# make test-all   every test but the emulated ones, the slow ones too, as CI runs
+# make test-all   every test but the emulated ones and those for a GPU, the slow ones too, as CI runs
 # make test-portable   the same bits on emulated processors and in any number of threads
 # make lock    regenerate the pinned requirements     make clean   remove what can be made again
 #              UPGRADE=--upgrade takes newer versions; `dvc repro` then runs what they change
@@ -48,7 +48,7 @@ test: setup
 	@python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-all: setup
-	@python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not emulated' $(PYTEST_ARGS)
+	@python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not emulated and not gpu' $(PYTEST_ARGS)
 
 test-portable: setup
 	@python -m pytest -m 'slow or emulated' tests/test_portable.py $(PYTEST_ARGS)

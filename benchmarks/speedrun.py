@@ -1,17 +1,17 @@
 """Time to quality: train for so many seconds, score the samples, add a row for each seed to a CSV file.
 
-    python -m benchmarks.speedrun --recipe recipes/cifar10.yaml --seconds 300 --seeds 3 --out FILE.csv
+    python -m benchmarks.speedrun --seconds 300 --seeds 3
 
 Run it after `dvc repro extractor`: it reads data/prepared and models/extractor.safetensors. A trial
 of some steps says how many fit into the time. Training does so many, whatever they then take, so that
-`--steps` repeats a row. On a CPU the seconds are the processor's, of one thread: other programs change
-them little. On a GPU they are the clock's. A table of means stands beside the CSV file, as Markdown.
+`--steps` repeats a row. A page with the table and the pictures stands beside the CSV file.
 """
 
 import argparse
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,26 @@ from gan.yaml12 import parse_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 TRIAL = 30  # steps
+HEAD = """# Time to quality
+
+How good are the samples after so many seconds of training? To add a row for your machine, run
+
+```
+make repro RECIPE=speedrun
+python -m benchmarks.speedrun --seconds 300 --seeds 3
+```
+
+It trains `recipes/speedrun.yaml` (another one by `--recipe`, other settings by `--set`) with three
+seeds, for so many seconds each, and scores as many samples as there are held-out images. On a CPU
+the seconds are the processor's, of one thread: other programs change them little. On a GPU they are
+the clock's. Reading data, compilation and scoring do not count. Distances are in the features of
+the pipeline's extractor, which `dvc repro extractor` makes, so compare rows of one extractor only;
+lower is better. With Inception's weights (`--weights`), FID is a column too.
+
+± is the standard deviation over seeds. `speedrun.csv` has a row for each seed, with its steps, the
+settings changed and the revision; `--steps` at that revision repeats a row.
+
+"""
 
 
 def main() -> None:
@@ -43,7 +63,7 @@ def main() -> None:
         row = measure(scorer, recipe, number, asked, device, inception)
         append(asked.out, row)
         say("speedrun", "  ".join(f"{key} {value}" for key, value in row.items()))
-    files.write_text(asked.out.with_suffix(".md"), page(pd.read_csv(asked.out)))
+    files.write_text(asked.out.with_suffix(".md"), page(pd.read_csv(asked.out), asked.out))
 
 
 def changed(recipe: Params, changes: list[str]) -> Params:
@@ -81,11 +101,12 @@ def measure(
             steps = max(int(asked.seconds / advance(trial, TRIAL) * TRIAL), 1)
         loop = loop_of(scorer, recipe, number, steps, Path(folder) / "run")
         seconds = advance(loop, steps)
-        scores = scorer.judge(loop, asked.out.with_name(f"{asked.out.stem}-{asked.name}.png"), inception)
+        picture(asked.out, asked.name).parent.mkdir(parents=True, exist_ok=True)
+        scores = scorer.judge(loop, picture(asked.out, asked.name), inception)
     return {
         "name": asked.name,
         "seed": number,
-        "device": machine.describe(device),
+        "device": machine.describe(device) + (", one thread" if device == "cpu" else ""),
         "seconds": round(seconds, 1),
         "steps": steps,
         "images": loop.step * loop.per_step,
@@ -96,9 +117,9 @@ def measure(
     }
 
 
-def advance(loop: Loop, steps: int) -> float:
-    """Do so many steps; return seconds, the processor's on a CPU."""
-    clock = time.process_time if loop.device == "cpu" else time.perf_counter
+def advance(loop: Loop, steps: int, clock: Callable[[], float] | None = None) -> float:
+    """Do so many steps; return seconds by ``clock``: unless given, the processor's on a CPU."""
+    clock = clock or (time.process_time if loop.device == "cpu" else time.perf_counter)
     machine.synchronise(loop.device)
     started = clock()
     for _ in range(steps):
@@ -114,8 +135,23 @@ def revision() -> str:
     return answer.stdout.strip() or "none"
 
 
-def page(rows: pd.DataFrame) -> str:
-    """Return the rows as a table: mean ± standard deviation over the seeds of each name and device."""
+def picture(out: Path, name: str) -> Path:
+    """Return the file of seed 0's samples, in a folder named like the CSV file ``out``."""
+    return out.with_suffix("") / f"{name}.png"
+
+
+def page(rows: pd.DataFrame, out: Path) -> str:
+    """Return the page of ``out``: a table of means ± standard deviations over seeds, then the pictures."""
+    pictures = [
+        f"{name}, seed 0:\n\n![{name}]({picture(out, name).relative_to(out.parent).as_posix()})\n"
+        for name in rows["name"].drop_duplicates()
+        if picture(out, name).is_file()
+    ]
+    return HEAD + "\n".join([table(rows), *pictures])
+
+
+def table(rows: pd.DataFrame) -> str:
+    """Return a Markdown table: a row for each name and device."""
     figures = [name for name in (*FIGURES, "fid") if name in rows]
     lines = [f"| name | device | seconds | images | parameters | {' | '.join(figures)} | n |"]
     lines += ["|---" * (len(figures) + 6) + "|"]
@@ -139,8 +175,8 @@ def _inception(scorer: Scorer, asked: argparse.Namespace, device: str) -> Refere
 
 def _options() -> argparse.Namespace:
     parser = options.Parser(description=(__doc__ or "").split("\n\n")[0], allow_abbrev=False)
-    parser.add_argument("--recipe", type=Path, required=True)
-    parser.add_argument("--name", default="recipe", help="of the row; other settings have other names")
+    parser.add_argument("--recipe", type=Path, default=Path("recipes/speedrun.yaml"))
+    parser.add_argument("--name", help="of the row; default: the recipe's")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--seconds", type=options.seconds, default=300.0, help="of training")
     parser.add_argument("--steps", type=options.count, help="so many steps in place of --seconds")
@@ -150,8 +186,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--extractor", type=Path, default=Path("models/extractor.safetensors"))
     parser.add_argument("--weights", help="of Inception, a path or an address: FID, too")
     parser.add_argument("--weights-sha256")
-    parser.add_argument("--out", type=Path, required=True, help="a CSV file, written or added to")
-    return parser.parse_args()
+    parser.add_argument("--out", type=Path, default=Path("docs/speedrun.csv"), help="written or added to")
+    asked = parser.parse_args()
+    asked.name = asked.name or asked.recipe.stem
+    return asked
 
 
 if __name__ == "__main__":

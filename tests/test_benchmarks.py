@@ -3,12 +3,13 @@
 import importlib
 import sys
 
+import pandas as pd
 import pytest
 
-from tests.conftest import ROOT, command
+from tests.conftest import ROOT, command, copy_project, set_params
+from tests.stages.project import TINY_PIPELINE
 
 MODULES = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
-TINY = "--base-channels 4 --batch 8 --image-size 32 --device cpu"
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name not in ("__init__", "worker")])
@@ -17,12 +18,21 @@ def test_it_imports(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", ["throughput --rounds 1 --steps 2 --out {out}", "roofline"])
-def test_it_runs(arguments: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    out = tmp_path_factory.mktemp("out")
-    argv = [*arguments.format(out=out).split(), *TINY.split()]
-    output = command([sys.executable, "-m", f"benchmarks.{argv[0]}", *argv[1:]], ROOT)
-    assert "Traceback" not in output and ("roofline" in arguments or (out / "throughput.csv").exists())
+def test_all_that_needs_a_gpu_is_tried_on_a_cpu(tmp_path_factory: pytest.TempPathFactory) -> None:
+    project = copy_project(tmp_path_factory.mktemp("gpu") / "project")
+    set_params(project, **TINY_PIPELINE)
+    for stage in ("download", "prepare", "validate", "extractor"):
+        command([sys.executable, "-m", f"gan.stages.{stage}"], project)
+    command(["bash", "benchmarks/gpu.sh", "out"], project, anew=True, DEVICE="cpu")
+    assert "status 1" not in (project / "out" / "summary.txt").read_text()
+    assert not any("Traceback" in path.read_text() for path in (project / "out").glob("*.txt"))
+    assert all((project / "out" / f"throughput-{size}" / "throughput.csv").exists() for size in (32, 64))
+    rows = pd.read_csv(project / "out" / "speedrun.csv")
+    assert rows["name"].tolist() == ["speedrun", "8 channels", "residual"] and (rows["images"] >= 32).all()
+    assert (project / "out" / "speedrun" / "residual.png").is_file()
+    page = (project / "out" / "speedrun.md").read_text()
+    assert "![residual](speedrun/residual.png)" in page and page.count("\n| ") == 4
+    assert pd.read_csv(project / "out" / "recipes.csv")["recipe"].tolist() == ["digits.yaml"]
 
 
 @pytest.mark.slow
