@@ -77,13 +77,10 @@ class Server:
 
     def _hear(self, line: socket.socket) -> dict[str, Any] | None:
         """Take a request and fork; return it in the new process."""
-        head, descriptors, _, _ = socket.recv_fds(line, 4, 3)
-        if not head:
+        data, descriptors = _request(line)
+        if not data:
             self._drop(line)
             return None
-        data = b""
-        while len(data) < int.from_bytes(head, "big"):
-            data += line.recv(65536)
         child = os.fork()
         if child:
             for descriptor in descriptors:
@@ -104,8 +101,9 @@ class Server:
         self._selector.unregister(line)
         line.close()
         if child:
-            with suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)
+            for kill in (os.killpg, os.kill):  # it may not lead its group yet
+                with suppress(ProcessLookupError):
+                    kill(child, signal.SIGKILL)
 
     def _tell(self) -> None:
         """Tell of each process that has ended."""
@@ -115,6 +113,22 @@ class Server:
                     with suppress(OSError):
                         line.sendall(f"{os.waitstatus_to_exitcode(ended[1]):<12}".encode())
                     self._lines[line] = 0
+
+
+def _request(line: socket.socket) -> tuple[bytes, list[int]]:
+    """Return a request and its three files; nothing where who asked is gone, perhaps killed while asking."""
+    data, descriptors = bytearray(), []
+    with suppress(OSError):  # a reset: it was killed before it read an answer
+        head, descriptors, _, _ = socket.recv_fds(line, 4, 3)
+        while head and len(data) < int.from_bytes(head, "big"):
+            if not (more := line.recv(65536)):
+                break
+            data += more
+        if head and len(data) == int.from_bytes(head, "big"):
+            return bytes(data), descriptors
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return b"", []
 
 
 def become(request: dict[str, Any]) -> None:

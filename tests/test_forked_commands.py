@@ -1,7 +1,10 @@
 """The helper that forks commands: they are what `python -m` is."""
 
+import json
 import os
+import selectors
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.forked_commands import Forked
+from tests.forked_commands import Forked, programs
 
 PROGRAM = """\
 import os, sys, time
@@ -57,3 +60,22 @@ def test_a_command_says_and_ends_as_by_itself(tmp_path: Path) -> None:
     process = Forked("flows.retrain", ["nonesuch"], tmp_path, environment)
     assert process.communicate(60)[0] == by_itself.stdout
     assert process.returncode == by_itself.returncode != 0
+
+
+@pytest.mark.parametrize("sent", [0, 2, 100, 10**6])
+def test_who_is_killed_while_it_asks_harms_nobody_else(tmp_path: Path, sent: int) -> None:
+    """Who is gone before it has asked, amid its request, or before it has read the answer."""
+    socket_of_server = Path(programs()["PATH"].split(os.pathsep)[0]).parent / "socket"
+    request = {"module": "program", "arguments": ["wait"], "cwd": os.fspath(tmp_path)}
+    data = json.dumps({**request, "environment": dict(os.environ)}).encode()
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(os.fspath(socket_of_server))
+        with open(os.devnull, "r+") as nothing:
+            if sent:
+                socket.send_fds(line, [len(data).to_bytes(4, "big")], [nothing.fileno()] * 3)
+        line.sendall(data[: max(sent - 4, 0)])
+        if sent > len(data):
+            with selectors.DefaultSelector() as selector:
+                selector.register(line, selectors.EVENT_READ)
+                assert selector.select(60)  # the answer, which nobody reads
+    assert start(tmp_path, "3").communicate(60)[0].startswith("['3']")
