@@ -39,7 +39,7 @@ SEEN = (1, 2, 4, 6)  # the last stage at each of 4 sizes: a 4th, 8th, 16th, 32nd
 WIDTHS = tuple(STAGES[i][2] for i in SEEN)
 EPSILON = 1e-3  # of its batch normalisation
 # It was made for 224 pixels a side. Of 64 it knew 6 % of CIFAR-10's horses, ships, cars and trucks, of 128
-# it knew 20 %, at a quarter of the cost of 224 (which knew 31 %).
+# it knew 20 %, at a third of the cost of 224 (which knew 31 %).
 SIDE = 128
 PART = 50  # images at a time: the largest maps of so many take 80 MB
 
