@@ -25,10 +25,12 @@ from gan.networks.efficientnet_lite import WIDTHS, EfficientNetLite, enlarged
 from gan.networks.residual import doubled
 
 SKIP = 3  # doublings from a map to the one whose channels it weighs
-SIDE = 128  # pixels at least that the features are of: of 64, the smallest maps would be 2×2
-DEVIATIONS = (7.5, 7.0, 5.7, 2.7)  # of the maps of CIFAR-10's images: all scales begin alike
+# Pixels at least that the features are of. With 128 the network knows more of what it sees (`evaluate` uses
+# it so), and a step takes 3 times as long: in equal seconds the samples were farther off (docs/decisions.md).
+SIDE = 64
+DEVIATIONS = (8.7, 8.0, 6.8, 3.2)  # of the maps of CIFAR-10's images: all scales begin alike
 MIXED = (64, 64, 128, 256)  # channels of each scale after mixing
-PLACES = 4  # rows and columns of logits on each scale
+PLACES = 4  # rows and columns of logits on each scale, unless its map is smaller
 
 
 class Generator(nn.Module):
@@ -156,7 +158,7 @@ class ScaleHead(nn.Module):
         self.head = Head(width, 1, classes)
 
     def forward(self, maps: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """Return logits (N, `PLACES`²) for maps (N, width, side, side): one for each place."""
+        """Return logits (N, places) for maps (N, width, side, side): `PLACES`² or one for each pixel."""
         places = self.layers(maps).flatten(2).mT  # (N, places, width)
         count = places.shape[1]
         hot = None if labels is None else labels.repeat_interleave(count, 0)
