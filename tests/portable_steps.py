@@ -73,6 +73,16 @@ CASES: dict[str, dict[str, object]] = {
         "accumulate": 2,
         "augment_share": {"from": 0.0, "to": 0.5, "over": 40},
     },
+    "projected": {
+        "channels": 3,
+        "batch_size": 4,
+        "network__architecture": "projected",
+        "network__base_channels": 8,
+        "network__spectral_norm": True,
+        "objective": "hinge",
+        "augment_color": 1.0,
+        "augment_cutout": 0.5,
+    },
     "dense, 5x5": {
         **LIGHT,
         "network__kernel_size": 5,

@@ -30,6 +30,7 @@ slow = pytest.mark.slow
         pytest.param("resnet", 3, {}, marks=slow),
         pytest.param("resnet", 0, {}, marks=slow),
         pytest.param("residual", 3, {}, marks=slow),
+        pytest.param("projected", 3, {}, marks=slow),
         pytest.param("mlp", 3, {}, marks=slow),
         pytest.param("mlp", 0, {"network_latent_distribution": "uniform"}, marks=slow),
     ],

@@ -142,6 +142,13 @@ def test_scalars_are_read_as_dvc_reads_them(text: str) -> None:
         assert (ours, type(ours)) == (theirs, type(theirs))
 
 
+def test_features_with_weights_of_their_own_need_none(tmp_path: Path) -> None:
+    loaded = params.load(written(tmp_path, changed("evaluate.features", "efficientnet")))
+    assert (loaded.evaluate.features, loaded.evaluate.weights) == ("efficientnet", None)
+    with pytest.raises(UserError, match=r"evaluate\.features: inception: needs its weights"):
+        params.load(written(tmp_path, changed("evaluate.features", "inception")))
+
+
 def test_the_classes_of_the_validation_are_written_as_labels_are_read(tmp_path: Path) -> None:
     path = written(tmp_path, changed("validate.classes", '["cafe\u0301"]'))
     assert params.load(path).validation.classes == ("caf\u00e9",)

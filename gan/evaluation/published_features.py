@@ -1,7 +1,8 @@
-"""Features of the published networks that papers use, Inception and DINOv2, through torch-fidelity.
+"""Features of published networks: Inception and DINOv2, which papers use, and EfficientNet-Lite0.
 
-torch-fidelity unpickles weights, which may execute code. Here a file is read only if its checksum is the
-one in params.yaml, and only as tensors. torch-fidelity then gets those tensors.
+torch-fidelity, through which the first two are computed, unpickles weights, which may execute code. Here
+a file is read only if its checksum is the one in params.yaml, and only as tensors. torch-fidelity then gets
+those tensors. EfficientNet-Lite0 needs neither: its weights come in a package (gan/networks).
 """
 
 import io
@@ -15,8 +16,9 @@ import torch
 from torch import nn
 
 from gan import files
+from gan.data.images import to_float
 from gan.errors import Unreachable, UserError
-from gan.networks import dinov2
+from gan.networks import dinov2, efficientnet_lite
 from gan.params import Evaluate
 from gan.urls import is_address, redacted
 
@@ -40,12 +42,30 @@ class Reference(nn.Module):
         return (logits[0] if logits else None), features, None
 
 
+class Scaled(nn.Module):
+    """A network that takes pixels from -1 to 1, for images uint8."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return what the network gives for ``images`` uint8 (N, C, H, W)."""
+        outputs: tuple[torch.Tensor, ...] = self.network(to_float(images))
+        return outputs
+
+
 def load_reference(evaluate: Evaluate, device: str) -> Reference:
     """Return the network ``evaluate.features`` with the weights ``evaluate.weights``, on ``device``.
 
-    Raises UserError if torch-fidelity is not installed, or if the weights cannot be read, have another
-    checksum, contain more than tensors, or belong to another network.
+    ``efficientnet`` has weights of its own. Raises UserError if the package of those, or torch-fidelity for
+    the others, is not installed, or if the weights cannot be read, have another checksum, contain more than
+    tensors, or belong to another network.
     """
+    if evaluate.features == "efficientnet":
+        classifier = efficientnet_lite.Classifier()
+        classifier.fill()
+        return Reference(Scaled(classifier)).to(device).eval()
     try:
         from torch_fidelity import feature_extractor_dinov2, feature_extractor_inceptionv3  # noqa: F401
     except ImportError as error:
@@ -61,6 +81,11 @@ def load_reference(evaluate: Evaluate, device: str) -> Reference:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not the weights of {evaluate.features} ({reason})") from None
     return Reference(network).to(device).eval()
+
+
+def checksum(evaluate: Evaluate) -> str | None:
+    """Return the SHA-256 of the weights that ``load_reference`` looks through."""
+    return efficientnet_lite.SHA256 if evaluate.features == "efficientnet" else evaluate.weights_sha256
 
 
 def is_published_inception(evaluate: Evaluate) -> bool:

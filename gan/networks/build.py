@@ -10,10 +10,11 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from gan import seeds
-from gan.networks import dcgan, mlp, residual, resnet
+from gan.networks import dcgan, mlp, projected, residual, resnet
 from gan.params import Network
 
 WITH_SHORTCUTS = {"resnet": resnet, "residual": residual}
+SCALED = {**WITH_SHORTCUTS, "projected": projected}  # generators of a width and a depth alone
 INITIAL_STD = 0.02  # Radford 2015, section 4
 # With 1 the classes were learnt later (docs/quality.md). With 10, the length of the latents, the weights
 # of the label changed so much faster under Adam that the generator ignored the latents: one image per class.
@@ -35,8 +36,8 @@ def build_generator(network: Network, image_size: int, channels: int, classes: i
             hidden_layers=network.hidden_layers,
         )
     depth = dcgan.depth_for(image_size, network.depth)
-    if network.architecture in WITH_SHORTCUTS:
-        made: nn.Module = WITH_SHORTCUTS[network.architecture].Generator(
+    if network.architecture in SCALED:
+        made: nn.Module = SCALED[network.architecture].Generator(
             inputs=inputs,
             image_size=image_size,
             channels=channels,
@@ -57,7 +58,14 @@ def build_generator(network: Network, image_size: int, channels: int, classes: i
 
 
 def build_discriminator(network: Network, image_size: int, channels: int, classes: int = 0) -> nn.Module:
-    """Return the untrained discriminator: images (N, C, H, W), one-hot labels or None → logits (N,)."""
+    """Return the untrained discriminator: images (N, C, H, W), one-hot labels or None → logits (N,).
+
+    That of ``projected`` returns several an image, (N, places). Raises UserError without its features.
+    """
+    if network.architecture == "projected":
+        judge = projected.Discriminator(image_size=image_size, classes=classes)
+        judge.fill()
+        return judge
     if network.architecture == "mlp":
         return mlp.Discriminator(
             image_size=image_size,
@@ -96,13 +104,14 @@ def initialise(module: nn.Module, seed: int, purpose: str) -> None:
 
     The second number is the standard deviation. Layers of residual networks get
     N(0, sqrt(2 / (fan_in + fan_out))) instead (Glorot 2010, equation 16, as Miyato 2018): their
-    discriminator has no normalisation that would scale small weights up. `residual` has a rule of its own.
+    discriminator has no normalisation that would scale small weights up, nor has that of `projected`.
+    `residual` has a rule of its own.
     """
     rng = seeds.generator(seed, purpose)
     if isinstance(module, residual.Generator | residual.Discriminator):
         residual.initialise(module, rng)
         return
-    glorot = isinstance(module, resnet.Generator | resnet.Discriminator)
+    glorot = isinstance(module, resnet.Generator | resnet.Discriminator | projected.Discriminator)
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             fans = sum(layer.weight.shape[:2]) * math.prod(layer.weight.shape[2:])

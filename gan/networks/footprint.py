@@ -1,6 +1,7 @@
 """The memory that a training needs at least, counted before any is taken: on torch's meta device."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -67,9 +68,10 @@ def _activations(model: nn.Module, forward: Callable[[], object]) -> int:
     """Return the elements that the layers without parts put out; what is changed in place counts once."""
     count = 0
 
-    def add(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def add(_: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor | list[torch.Tensor]) -> None:
         nonlocal count
-        count += 0 if output is inputs[0] else output.numel()
+        for tensor in output if isinstance(output, list) else [output]:
+            count += 0 if tensor is inputs[0] else tensor.numel()
 
     hooks = [
         layer.register_forward_hook(add) for layer in model.modules() if next(layer.children(), None) is None

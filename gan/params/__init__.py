@@ -116,7 +116,7 @@ class Sample(Section):
 class Evaluate(Section):
     """The comparison of samples with held-out images."""
 
-    features: Literal["extractor", "inception", "dinov2"]
+    features: Literal["extractor", "efficientnet", "inception", "dinov2"]
     weights: Text | None
     weights_sha256: Sha256 | None
     max_images: Annotated[int, Field(ge=16)]
@@ -190,7 +190,7 @@ class Params(Section):
                 "train.objective: wasserstein: needs a Lipschitz discriminator; set train.gradient_penalty "
                 "(Gulrajani 2017: 10) or network.spectral_norm"
             )
-        if self.evaluate.features != "extractor":
+        if self.evaluate.features in ("inception", "dinov2"):
             needed = {"weights": self.evaluate.weights, "weights_sha256": self.evaluate.weights_sha256}
             if lacking := [f"evaluate.{key}" for key, value in needed.items() if value is None]:
                 raise ValueError(

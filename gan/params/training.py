@@ -28,7 +28,7 @@ SMOOTHED = ("non_saturating", "minimax", "least_squares")  # those with a label 
 class Network(Section):
     """The pair of networks: a module of gan/networks."""
 
-    architecture: Literal["dcgan", "resnet", "residual", "mlp"]
+    architecture: Literal["dcgan", "resnet", "residual", "projected", "mlp"]
     conditional: Literal["auto"] | bool
     spectral_norm: bool
     latent_dim: Count

@@ -16,6 +16,7 @@ PAPERS = {
     "dcgan": "Radford et al., *Unsupervised Representation Learning with Deep Convolutional GANs*, 2015.",
     "resnet": "Miyato et al., *Spectral Normalization for Generative Adversarial Networks*, 2018.",
     "residual": "Huang et al., *The GAN is dead; long live the GAN! A Modern GAN Baseline*, 2024.",
+    "projected": "Sauer et al., *Projected GANs Converge Faster*, 2021.",
     "least_squares": "Mao et al., *Least Squares Generative Adversarial Networks*, 2017.",
     "hinge": "Lim and Ye, *Geometric GAN*, 2017.",
     "wasserstein": "Arjovsky et al., *Wasserstein GAN*, 2017.",
@@ -95,6 +96,8 @@ def features(metrics: Mapping[str, Any], extractor: Mapping[str, Any]) -> str:
         return "the standard Inception network"
     if kind == "dinov2":
         return "DINOv2"
+    if kind == "efficientnet":
+        return "EfficientNet-Lite0, trained on ImageNet"
     right = f"{extractor['accuracy']:.1%} of held-out {extractor['task']} correct"
     return f"the pipeline's own extractor ({right})"
 

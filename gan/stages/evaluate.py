@@ -15,7 +15,7 @@ from gan.evaluation.feature_extraction import Features, extract, load_extractor,
 from gan.evaluation.feature_metrics import deviations
 from gan.evaluation.intervals import normal
 from gan.evaluation.neighbour_pictures import write_neighbours
-from gan.evaluation.published_features import is_published_inception, load_reference
+from gan.evaluation.published_features import checksum, is_published_inception, load_reference
 from gan.evaluation.scores import Scores
 from gan.extractor.classifier import Extractor
 from gan.networks.model_file import load, load_generator
@@ -76,7 +76,7 @@ def main() -> None:
     walk(figures, extractor, sets[0], evaluate, device)
     if is_published_inception(evaluate):
         figures.values["fid"] = figures.values["fd_semantic"]
-    scorer = files.sha256_file(paths.EXTRACTOR) if own_extractor else evaluate.weights_sha256
+    scorer = files.sha256_file(paths.EXTRACTOR) if own_extractor else checksum(evaluate)
     records = [load(path)[1] for path in (paths.GENERATOR, paths.EXTRACTOR)]
     records += [{"unpinned": image_set.unpinned} for image_set in arrays.values()]
     result = {"n": n, **figures.values, "extractor_sha256": scorer, "features": evaluate.features}

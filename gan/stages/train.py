@@ -6,7 +6,7 @@ import platform
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from gan import devices, files, paths
 from gan import params as parameters
 from gan.data.arrays import read_arrays
 from gan.errors import UserError
-from gan.networks import footprint
+from gan.networks import efficientnet_lite, footprint
 from gan.networks.footprint import refuse_what_cannot_fit
 from gan.networks.model_file import save
 from gan.networks.model_record import record
@@ -35,6 +35,7 @@ from gan.training.precision_trial import bf16_speed
 
 FEW_STEPS = 500  # with fewer, samples of MNIST and of the digits still have visible faults (docs/quality.md)
 RATES = 1e-6, 1e-2  # of Adam
+FEW_IMAGES = 2000  # below it, recipes/few.yaml was better (docs/quality.md)
 
 
 def main() -> None:
@@ -66,6 +67,8 @@ def work(params: Params) -> None:
     kind = str(precision).removeprefix("torch.")
     peculiar = machine.peculiar(accelerator, kind, {"unpinned": arrays.unpinned})
     data, facts = Data.of(arrays), record(params.data.of_images, peculiar)
+    if params.network.architecture == "projected":
+        facts["discriminator_features_sha256"] = efficientnet_lite.SHA256
     name = f"train-{fingerprint(params, device, precision, facts)}"
     folder = files.RUNS / name
     check(params.network, params.train, data, world)
@@ -81,6 +84,8 @@ def work(params: Params) -> None:
         say("train", f"{what}, {loop.total} steps of {loop.per_step}")
         for caution in cautions(params.train, len(data.images), loop.per_step, loop.total):
             say("train", caution)
+        if suggestion := made_for_few(params.network, data.images.shape):
+            say("train", suggestion)
     if device == "cpu" and precision == torch.bfloat16 and world.size == 1:
         warn_of_slow_bf16(loop)
     if world.writer:
@@ -128,6 +133,13 @@ def cautions(train: Train, images: int, per_step: int, steps: int) -> list[str]:
                 f"train.{name}: {rate:g}: GANs are known to train with Adam at {RATES[0]:g} to {RATES[1]:g}"
             )
     return lines
+
+
+def made_for_few(network: Network, shape: Sequence[int]) -> str | None:
+    """Name the recipe for few images (N, C, H, W) where another trains them; it looks for colour photos."""
+    if network.architecture == "projected" or shape[0] >= FEW_IMAGES or shape[1] != 3:
+        return None
+    return f"{shape[0]} images: recipes/few.yaml is made for that"
 
 
 def warn_of_slow_bf16(loop: Loop) -> None:

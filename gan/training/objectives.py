@@ -1,8 +1,8 @@
 """Objectives: each is a function from D's logits to the two losses, named and cited.
 
-``real`` and ``fake`` (N,) are D's logits of real and generated images, ``target`` is the label of
-real ones (1, or less with one-sided label smoothing: Salimans 2016, arXiv:1606.03498, 3.4). The
-result is (loss_d, loss_g), both to be minimised, both scalars.
+``real`` and ``fake`` (N,), or (N, places), are D's logits of real and generated images, ``target`` is
+the label of real ones (1, or less with one-sided label smoothing: Salimans 2016, arXiv:1606.03498, 3.4).
+The result is (loss_d, loss_g), both to be minimised, both scalars.
 
 A new objective is one function here and its name in the table in gan/params.py.
 """

@@ -29,5 +29,6 @@ def between(real: torch.Tensor, fake: torch.Tensor, draws: Draws) -> torch.Tenso
 
 def _gradient(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     # A sum: every logit depends on its own image (but for batch normalisation, as in all peers).
-    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    total = logits.sum() if logits.ndim == 1 else logits.mean(1).sum()  # D(x) is the mean of its places
+    (gradient,) = torch.autograd.grad(total, images, create_graph=True)
     return gradient.flatten(1)

@@ -210,7 +210,7 @@ class Trainer:
         return _mean(losses)
 
     def judge(self, images: torch.Tensor, labels: Labels) -> torch.Tensor:
-        """D's logits (N,) float32 of images that are changed alike, real or generated."""
+        """D's logits (N,) or (N, places) float32 of images that are changed alike, real or generated."""
         always = self.train.augment_target is None and self.train.augment_share == 1
         if self.train.instance_noise:  # Sønderby 2017 (arXiv:1610.04490), section 2.2
             images = images + self.noise * self.draws.normal(*images.shape)

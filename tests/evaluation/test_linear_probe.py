@@ -68,7 +68,11 @@ def test_features_are_all_layers_pooled_to_a_grid() -> None:
 
 @pytest.mark.parametrize(
     ("architecture", "spectral_norm"),
-    [*itertools.product(["dcgan", "resnet", "mlp"], [False, True]), ("residual", False)],
+    [
+        *itertools.product(["dcgan", "resnet", "mlp"], [False, True]),
+        ("residual", False),
+        pytest.param("projected", True, marks=pytest.mark.slow),
+    ],
 )
 def test_tells_digits_apart_whatever_the_network(
     digits: Digits, architecture: str, spectral_norm: bool

@@ -28,7 +28,7 @@ def labels(generator: Published, inputs: torch.Tensor) -> torch.Tensor:
     return hot.argmax(1)
 
 
-@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "residual", "mlp"])
+@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "residual", "projected", "mlp"])
 @pytest.mark.parametrize("counts", [None, COUNTS])
 def test_how_many_are_drawn_at_a_time_does_not_show(
     architecture: str, counts: tuple[int, ...] | None

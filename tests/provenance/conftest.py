@@ -34,8 +34,9 @@ def make_model(tmp_path: Path) -> MakeModel:
         network = params.load(DEFAULTS).network.model_copy(update={**small, **settings})
         model = build.build_generator(network, 32, 3, classes)
         build.initialise(model, 0, "generator")
+        larger = {"dcgan": 4, "resnet": 1, "residual": 1, "projected": 4, "mlp": 12}[network.architecture]
         for tensor in model.parameters():  # untrained weights are so small that every image is grey
-            tensor.data.mul_({"dcgan": 4, "resnet": 1, "residual": 1, "mlp": 12}[network.architecture])
+            tensor.data.mul_(larger)
         config = {
             "network": network.model_dump(),
             "train": {"threads": 1},

@@ -218,3 +218,15 @@ def test_a_published_network_takes_the_extractor_s_place(
     assert figures(scores) - {"fd_semantic_infinity"} == expected - {"class_score"}
     assert scores["extractor_sha256"] == known
     assert scores["features"] == "dinov2"
+
+
+@pytest.mark.slow  # the jackknife of 1,280 features
+def test_efficientnet_measures_by_weights_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gan.networks import efficientnet_lite
+
+    make(tmp_path, (40, 36, 40), evaluate__features="efficientnet")
+    scores = run(tmp_path, monkeypatch)
+    assert {"fd_semantic", "kd_semantic", "memorised", "class_score"} <= figures(scores)
+    assert not any("texture" in key for key in figures(scores))
+    assert (scores["features"], scores["extractor_sha256"]) == ("efficientnet", efficientnet_lite.SHA256)
+    assert (tmp_path / efficientnet_lite.KEPT).is_file()
