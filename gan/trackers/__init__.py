@@ -6,11 +6,12 @@ address the user has given.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gan.files import RUNS
+from gan.runtime.live_record import EVENTS, Follower, read_events
 
 
 def folder(tracker: str, training: str, *, empty: bool = False) -> Path:
@@ -20,6 +21,26 @@ def folder(tracker: str, training: str, *, empty: bool = False) -> Path:
         shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def catch_up(tracker: Follower, facts: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> None:
+    """Tell a tracker of a training that goes on what came before: its rows and pictures, by step.
+
+    The record of the training has the figures of its pictures, even of one that a kill kept from a tracker.
+    """
+    pictures = [event for event in read_events(EVENTS) if event["event"] == "picture"]
+    for row in rows:
+        while pictures and pictures[0]["step"] < row["step"]:
+            _picture(tracker, facts, pictures.pop(0))
+        tracker.row(row)
+    for event in pictures:
+        _picture(tracker, facts, event)
+
+
+def _picture(tracker: Follower, facts: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+    path = Path(facts["folder"], "fixed_latents", event["file"])
+    if path.is_file():
+        tracker.picture(event["step"], path, event.get("figures", {}))
 
 
 def of_row(row: Mapping[str, float]) -> dict[str, float]:

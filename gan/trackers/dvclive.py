@@ -9,7 +9,7 @@ os.environ.setdefault("DVC_STUDIO_OFFLINE", "true")  # nothing is posted
 
 from dvclive.live import Live
 
-from gan.trackers import flat, folder, of_row
+from gan.trackers import catch_up, flat, folder, of_row
 
 
 class Tracker:
@@ -19,12 +19,11 @@ class Tracker:
         self.training, self.params = training, params
 
     def begin(self, facts: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> None:
-        """Begin with the rows so far."""
+        """Begin with the rows and pictures so far."""
         target = folder("dvclive", self.training, empty=True)
         self.live = Live(os.fspath(target), save_dvc_exp=False, dvcyaml=None, monitor_system=False)
         self.live.log_params(dict(flat(self.params)))
-        for row in rows:
-            self.row(row)
+        catch_up(self, facts, rows)
 
     def row(self, row: Mapping[str, float]) -> None:
         """Log a metric for each figure."""

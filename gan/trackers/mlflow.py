@@ -16,10 +16,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from gan.files import RUNS
-from gan.trackers import flat, of_row
+from gan.trackers import catch_up, flat, of_row
 
 EXPERIMENT = "ganflow"
 TAG = "ganflow.training"
+PICTURES = "fixed_latents"
 MOST = 100  # params in one request
 
 
@@ -27,13 +28,13 @@ class Tracker:
     """Logs metrics and pictures; begun again, it goes on with its unfinished run."""
 
     def __init__(self, training: str, params: Mapping[str, Any]) -> None:
-        self.training, self.params, self.logged = training, params, -1
+        self.training, self.params, self.logged, self.pictured = training, params, -1, set[str]()
         RUNS.mkdir(exist_ok=True)
         self.server = os.environ.get("MLFLOW_TRACKING_URI")
         self.client = MlflowClient(self.server or f"sqlite:///{RUNS}/mlflow.db")
 
     def begin(self, facts: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> None:
-        """Find the unfinished run or make one, and log the rows that it lacks."""
+        """Find the unfinished run or make one, and log the rows and pictures that it lacks."""
         found = self.client.get_experiment_by_name(EXPERIMENT)
         # A server knows where its pictures go; a file's would go beside the code.
         pictures = None if self.server else (RUNS / "mlflow").resolve().as_uri()
@@ -45,13 +46,13 @@ class Tracker:
             self.logged = max(
                 (m.step for m in self.client.get_metric_history(self.run, "loss_d")), default=-1
             )
+            self.pictured = {Path(file.path).name for file in self.client.list_artifacts(self.run, PICTURES)}
         else:
             self.run = self.client.create_run(experiment, tags={TAG: self.training}).info.run_id
             params = [Param(name, value[:500]) for name, value in flat(self.params).items()]
             for start in range(0, len(params), MOST):
                 self.client.log_batch(self.run, params=params[start : start + MOST])
-        for row in rows:
-            self.row(row)
+        catch_up(self, facts, rows)
 
     def row(self, row: Mapping[str, float]) -> None:
         """Log a metric for each figure."""
@@ -62,9 +63,11 @@ class Tracker:
 
     def picture(self, step: int, path: Path, figures: Mapping[str, float]) -> None:
         """Log the fixed latents' grid, and the figures of the snapshot."""
+        if path.name in self.pictured:
+            return
         metrics = [Metric(f"snapshot/{name}", value, 0, step) for name, value in figures.items()]
         self.client.log_batch(self.run, metrics)
-        self.client.log_artifact(self.run, os.fspath(path), "fixed_latents")
+        self.client.log_artifact(self.run, os.fspath(path), PICTURES)
 
     def end(self) -> None:
         """Finish the run."""

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from gan.trackers import flat, folder, of_row
+from gan.trackers import catch_up, flat, folder, of_row
 
 
 class Tracker:
@@ -18,12 +18,11 @@ class Tracker:
         self.training, self.params = training, params
 
     def begin(self, facts: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> None:
-        """Begin a file with the rows so far."""
+        """Begin a file with the rows and pictures so far."""
         self.writer = SummaryWriter(folder("tensorboard", self.training, empty=True), flush_secs=5)
         text = "\n".join(f"    {name}: {value}" for name, value in flat(self.params).items())
         self.writer.add_text("params", text)
-        for row in rows:
-            self.row(row)
+        catch_up(self, facts, rows)
 
     def row(self, row: Mapping[str, float]) -> None:
         """Write a scalar for each figure."""

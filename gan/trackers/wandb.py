@@ -9,7 +9,7 @@ os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # read when it is impor
 
 import wandb
 
-from gan.trackers import flat, folder, of_row
+from gan.trackers import catch_up, flat, folder, of_row
 
 
 class Tracker:
@@ -19,7 +19,7 @@ class Tracker:
         self.training, self.params = training, params
 
     def begin(self, facts: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> None:
-        """Begin with the rows so far."""
+        """Begin with the rows and pictures so far."""
         settings = wandb.Settings(
             silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True
         )
@@ -33,8 +33,7 @@ class Tracker:
             settings=settings,
             reinit="finish_previous",
         )
-        for row in rows:
-            self.row(row)
+        catch_up(self, facts, rows)
 
     def row(self, row: Mapping[str, float]) -> None:
         """Log a metric for each figure."""

@@ -70,8 +70,8 @@ def test_tensorboard(tracked: Project) -> None:
     events = EventAccumulator(str(folder(tracked, "tensorboard")), size_guidance={"images": 0})
     events.Reload()
     assert [event.step for event in events.Scalars("loss_d")] == STEPS
-    assert [event.step for event in events.Images("fixed_latents")][-1] == 120
-    assert [event.step for event in events.Scalars("snapshot/diversity")][-1] == 120
+    assert [event.step for event in events.Images("fixed_latents")] == PICTURES
+    assert [event.step for event in events.Scalars("snapshot/diversity")] == PICTURES
     text = events.Tensors("params/text_summary")[0].tensor_proto.string_val[0].decode()
     assert "network.latent_dim: 8" in text
 
