@@ -25,8 +25,8 @@ from gan.networks.efficientnet_lite import WIDTHS, EfficientNetLite, enlarged
 from gan.networks.residual import doubled
 
 SKIP = 3  # doublings from a map to the one whose channels it weighs
-# Pixels at least that the features are of. With 128 the network knows more of what it sees (`evaluate` uses
-# it so), and a step takes 3 times as long: in equal seconds the samples were farther off (docs/decisions.md).
+# Pixels at least that the features are of. Of 128 the network knows more, so `evaluate` shows it those. But
+# a step takes 1.7 times as long, and in equal seconds the samples were farther off (docs/decisions.md).
 SIDE = 64
 DEVIATIONS = (8.7, 8.0, 6.8, 3.2)  # of the maps of CIFAR-10's images: all scales begin alike
 MIXED = (64, 64, 128, 256)  # channels of each scale after mixing
