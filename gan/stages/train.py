@@ -35,7 +35,7 @@ from gan.training.precision_trial import bf16_speed
 
 FEW_STEPS = 500  # with fewer, samples of MNIST and of the digits still have visible faults (docs/quality.md)
 RATES = 1e-6, 1e-2  # of Adam
-FEW_IMAGES = 2000  # below it, recipes/few.yaml was better (docs/quality.md)
+FEW_IMAGES = 2000  # fewer are what recipes/few.yaml is for; measured with 100 and 400 (docs/quality.md)
 
 
 def main() -> None:
