@@ -195,10 +195,19 @@ def _running(
         assert process.poll() is None, log.read_text()
         yield process
     finally:
-        for pid in [process.pid, *(child.pid for child in model.below())]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+        wait_for(lambda: not _killed(model), 20)  # what is killed takes a while to be gone
         process.wait(10)
+
+
+def _killed(model: Model) -> list[psutil.Process]:
+    """Kill what works for the model; return it."""
+    left = model.below()
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    return left
 
 
 def flow_process(parent: subprocess.Popen[str]) -> psutil.Process:
