@@ -82,7 +82,7 @@ class Service:
             None if body is None else json.dumps(body).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def runs(self, flow: str = "retrain") -> list[dict[str, Any]]:

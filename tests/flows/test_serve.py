@@ -69,10 +69,10 @@ def first_step(service: Service, run: str) -> str:
 
 
 def test_a_schedule_fires_and_runs_do_not_overlap(model: Model, either: Service) -> None:
-    """Every 8 s, and a run takes longer: one at a time, and those that are overtaken are skipped."""
+    """Every 15 s, and a run takes longer: one at a time, and those that are overtaken are skipped."""
     service = either
-    write_deployments(model, 8, git_remote=None)
-    with served(model, service, TOY_DOWNLOAD="sleep 10"):
+    write_deployments(model, 15, git_remote=None)
+    with served(model, service, TOY_DOWNLOAD="sleep 20"):
         (model.source / "new.txt").write_text("new")
 
         def ended(name: str) -> list[dict[str, object]]:
