@@ -25,20 +25,20 @@ part() { # NAME SECONDS COMMAND...: run it for so long at most, keep what it pri
 
 if [ "$device" = cuda ]; then
   size=(--base-channels 64 --steps 50 --rounds 5) roof=(--base-channels 64 --batch 1024) seconds=40 steps=100
-  wide=128 narrow=() recipes=()
+  sizes=(64 32) wide=128 narrow=() recipes=()
 else
   size=(--base-channels 4 --steps 2 --rounds 1) roof=(--base-channels 4 --batch 16) seconds=1 steps=1
-  wide=8 narrow=(--set network.base_channels=4) recipes=(--recipe recipes/digits.yaml)
+  sizes=(32) wide=8 narrow=(--set network.base_channels=4) recipes=(--recipe recipes/digits.yaml)
 fi
 peer=(${PEER:+--peer "$PEER"})
 run=(python -m benchmarks.speedrun --device "$device" --seconds "$seconds" --seeds 1 --out "$out/speedrun.csv" "${narrow[@]}")
 
 [ "$device" = cpu ] || part tests 100 python -m pytest -q -n 0 -m gpu tests/training/test_gpu.py
-for pixels in 64 32; do
+for pixels in "${sizes[@]}"; do
   part "throughput-$pixels" 60 python -m benchmarks.throughput --device "$device" --image-size "$pixels" \
     --batch 64 "${size[@]}" "${peer[@]}" --out "$out/throughput-$pixels"
 done
-part roofline 30 python -m benchmarks.roofline --device "$device" --image-size 64 "${roof[@]}"
+part roofline 30 python -m benchmarks.roofline --device "$device" --image-size "${sizes[0]}" "${roof[@]}"
 part speedrun 70 "${run[@]}"
 part speedrun-wide 70 "${run[@]}" --name "$wide channels" --set network.base_channels="$wide"
 part speedrun-residual 70 "${run[@]}" --name residual --set network.architecture=residual

@@ -26,7 +26,7 @@ def test_all_that_needs_a_gpu_is_tried_on_a_cpu(tmp_path_factory: pytest.TempPat
     command(["bash", "benchmarks/gpu.sh", "out"], project, anew=True, DEVICE="cpu")
     assert "status 1" not in (project / "out" / "summary.txt").read_text()
     assert not any("Traceback" in path.read_text() for path in (project / "out").glob("*.txt"))
-    assert all((project / "out" / f"throughput-{size}" / "throughput.csv").exists() for size in (32, 64))
+    assert (project / "out" / "throughput-32" / "throughput.csv").exists()
     rows = pd.read_csv(project / "out" / "speedrun.csv")
     assert rows["name"].tolist() == ["speedrun", "8 channels", "residual"] and (rows["images"] >= 32).all()
     assert (project / "out" / "speedrun" / "residual.png").is_file()
