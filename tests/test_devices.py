@@ -42,6 +42,17 @@ def test_as_many_threads_on_any_number_of_cores(cores: int, tmp_path: Path) -> N
     assert output.split()[:4] == ["4", str(used), "1", "2"], output
 
 
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+@pytest.mark.skipif(len(CORES) < 2, reason="one core")
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_test_begins_with_all_cores(turn: int) -> None:
+    assert os.sched_getaffinity(0) == CORES
+    devices.set_threads(1)
+    assert len(os.sched_getaffinity(0)) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system keeps no process to cores")
 def test_processes_of_one_training_share_no_core() -> None:
