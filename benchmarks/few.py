@@ -19,7 +19,7 @@ import torch
 from benchmarks import options
 from benchmarks.machine import describe
 from benchmarks.quality import append
-from benchmarks.speedrun import ROOT, changed, revision
+from benchmarks.trainings import ROOT, changed, revision, training
 from gan import devices, seeds
 from gan import params as parameters
 from gan.data import images
@@ -29,10 +29,9 @@ from gan.evaluation import copies, scores
 from gan.evaluation.feature_extraction import Features, extract, load_extractor, pick
 from gan.evaluation.sampling import generate, sample_inputs
 from gan.networks.model_file import load_generator
-from gan.params import Params, Train
+from gan.params import Params
 from gan.stage import run, say
 from gan.training.feed import Data
-from gan.training.loop import Loop
 
 AUGMENTED = ("augment_shift=8", "augment_color=1.0", "augment_cutout=0.5")
 DCGAN = [f"train.{change}" for change in ("batch_size=32", *AUGMENTED)]
@@ -107,7 +106,7 @@ def measure(name: str, recipe: Params, judge: Judge, asked: argparse.Namespace) 
     """Train once and return its row."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        loop = loop_of(recipe, judge, asked.seed, folder)
+        loop = training(recipe, Data(judge.images), folder, judge.device, asked.seed)
         started = time.process_time()
         while time.process_time() - started < asked.seconds:
             loop.advance()
@@ -132,14 +131,6 @@ def measure(name: str, recipe: Params, judge: Judge, asked: argparse.Namespace) 
         "revision": revision(),
         "changes": " ".join(asked.set) if name == "few" else "",
     }
-
-
-def loop_of(recipe: Params, judge: Judge, seed: int, folder: Path) -> Loop:
-    """Return a training without an end that saves nothing on the way."""
-    quiet = {"checkpoint_seconds": 1e9, "log_every": 10**9, "on_divergence": "stop", "on_collapse": "warn"}
-    length = {"max_steps": None, "epochs": 10**7, "snapshots": 1, "seed": seed, "patience": None}
-    train = Train.model_validate({**recipe.train.model_dump(), **length, **quiet})
-    return Loop(recipe.network, train, Data(judge.images), folder, judge.device)
 
 
 def _options() -> argparse.Namespace:

@@ -19,15 +19,13 @@ import pandas as pd
 import torch
 
 from benchmarks import machine, options
-from benchmarks.speedrun import ROOT, advance
+from benchmarks.trainings import ROOT, advance, training
 from gan import devices
 from gan import params as parameters
 from gan.errors import UserError
-from gan.params import Train
 from gan.runtime import memory
 from gan.stage import run, say
 from gan.training.feed import Data
-from gan.training.loop import Loop
 
 # Training images of each recipe's data set; the default share of digits' 1,797 is held out.
 IMAGES = {"digits": 1438, "mnist": 60_000, "cifar10": 50_000, "celeba": 162_079}
@@ -56,11 +54,7 @@ def measure(path: Path, wanted: str, steps: int) -> dict[str, Any]:
     count = 4 * recipe.train.batch_size * recipe.train.d_steps
     images = torch.randint(0, 256, (count, 1 if grey else 3, size, size)).to(torch.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        long = {"max_steps": None, "epochs": 10**6, "snapshots": 1, "log_every": 10**9, "patience": None}
-        train = Train.model_validate({**recipe.train.model_dump(), **long, "checkpoint_seconds": 3600.0})
-        data = Data(images, torch.arange(count) % 10, 10)
-        precision = devices.precision(train.precision, device)
-        loop = Loop(recipe.network, train, data, Path(folder), device, precision=precision)
+        loop = training(recipe, Data(images, torch.arange(count) % 10, 10), Path(folder), device)
         advance(loop, WARMUP, time.perf_counter)
         speed = steps * loop.per_step / advance(loop, steps, time.perf_counter)
     gpu = torch.cuda.max_memory_allocated() / 1e6 if device == "cuda" else None
@@ -80,7 +74,8 @@ def _child(path: Path, asked: argparse.Namespace) -> dict[str, Any]:
     command += ["--device", asked.device, "--steps", str(asked.steps), "--out", str(asked.out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise UserError(f"{path}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines()
+        raise UserError(f"{path}: {said[-1] if said else f'ended with exit status {done.returncode}'}")
     row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row
 

@@ -8,10 +8,7 @@ of some steps says how many fit into the time. Training does so many, whatever t
 """
 
 import argparse
-import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +16,13 @@ import pandas as pd
 
 from benchmarks import machine, options
 from benchmarks.quality import FIGURES, Reference, Scorer, append, spread
+from benchmarks.trainings import advance, changed, revision, training
 from gan import devices, files
 from gan import params as parameters
 from gan.evaluation.published_features import load_reference
 from gan.params import Evaluate, Params
 from gan.stage import run, say
-from gan.training.loop import Loop
-from gan.yaml12 import parse_yaml
 
-ROOT = Path(__file__).resolve().parent.parent
 TRIAL = 30  # steps
 HEAD = """# Time to quality
 
@@ -66,24 +61,6 @@ def main() -> None:
     files.write_text(asked.out.with_suffix(".md"), page(pd.read_csv(asked.out), asked.out))
 
 
-def changed(recipe: Params, changes: list[str]) -> Params:
-    """Return ``recipe`` with ``changes``, each SECTION.KEY=VALUE."""
-    values = recipe.model_dump(by_alias=True)
-    for change in changes:
-        name, _, text = change.partition("=")
-        section, _, key = name.partition(".")
-        values.setdefault(section, {})[key] = parse_yaml(text)
-    return parameters.check(values, "speedrun")
-
-
-def loop_of(scorer: Scorer, recipe: Params, number: int, steps: int, folder: Path) -> Loop:
-    """Return a training of so many steps that saves nothing on the way."""
-    length = {"max_steps": steps, "epochs": 10**6, "snapshots": 1, "seed": number, "patience": None}
-    quiet = {"checkpoint_seconds": 3600.0, "log_every": 10**9, "on_divergence": "stop", "on_collapse": "warn"}
-    train = parameters.Train.model_validate({**recipe.train.model_dump(), **length, **quiet})
-    return Loop(recipe.network, train, scorer.data, folder, scorer.device, precision=scorer.precision)
-
-
 def measure(
     scorer: Scorer,
     recipe: Params,
@@ -96,10 +73,10 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         steps = asked.steps
         if steps is None:
-            trial = loop_of(scorer, recipe, number, 10**6, Path(folder) / "trial")
+            trial = training(recipe, scorer.data, Path(folder) / "trial", device, number)
             advance(trial, TRIAL)  # caches, and on a GPU the graph
             steps = max(int(asked.seconds / advance(trial, TRIAL) * TRIAL), 1)
-        loop = loop_of(scorer, recipe, number, steps, Path(folder) / "run")
+        loop = training(recipe, scorer.data, Path(folder) / "run", device, number, steps)
         seconds = advance(loop, steps)
         picture(asked.out, asked.name).parent.mkdir(parents=True, exist_ok=True)
         scores = scorer.judge(loop, picture(asked.out, asked.name), inception)
@@ -115,24 +92,6 @@ def measure(
         "revision": revision(),
         "changes": " ".join(asked.set),
     }
-
-
-def advance(loop: Loop, steps: int, clock: Callable[[], float] | None = None) -> float:
-    """Do so many steps; return seconds by ``clock``: unless given, the processor's on a CPU."""
-    clock = clock or (time.process_time if loop.device == "cpu" else time.perf_counter)
-    machine.synchronise(loop.device)
-    started = clock()
-    for _ in range(steps):
-        loop.advance()
-    machine.synchronise(loop.device)
-    return clock() - started
-
-
-def revision() -> str:
-    """Return the commit that is checked out, with a plus where files differ from it."""
-    asked = ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
-    answer = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    return answer.stdout.strip() or "none"
 
 
 def picture(out: Path, name: str) -> Path:
