@@ -206,18 +206,15 @@ def _tar_entries(
     with closing(Ahead(_decompressed(path, head), check)) as file:
         with _whole(path, kind=f"not an archive that can be read ({' '.join(ARCHIVE_SUFFIXES)})"):
             tar = tarfile.TarFile(fileobj=cast(IO[bytes], file), tarinfo=_Header)
-        while True:
-            with _whole(path):
-                info = tar.next()
+        with _whole(path):
+            while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # or they pile up, a kilobyte each
-                if info is None:
-                    # A whole tar ends in a block of zeros, which has been read but not counted.
-                    if tar.fileobj is None or tar.fileobj.tell() <= tar.offset:
-                        raise tarfile.ReadError
-                    while file.read(1 << 20):  # to the end, where the compression has its checksum
-                        pass
-                    return
-            yield info, _tar_member(path, tar, info)
+                yield info, _tar_member(path, tar, info)
+            # A whole tar ends in a block of zeros, which has been read but not counted.
+            if tar.fileobj is None or tar.fileobj.tell() <= tar.offset:
+                raise tarfile.ReadError
+            while file.read(1 << 20):  # to the end, where the compression has its checksum
+                pass
 
 
 def _decompressed(path: Path, head: bytes) -> IO[bytes]:
@@ -247,7 +244,7 @@ class _Header(tarfile.TarInfo):
         checksum = int(plain[2].rstrip(b" \0"), 8)
         # The checksum counts its own eight bytes as spaces. Adler-32's lower half is one more than the
         # sum of the bytes, modulo 65521: exactly that for 256 bytes.
-        total = sum((zlib.adler32(half) & 0xFFFF) - 1 for half in (buf[:256], buf[256:]))
+        total = (zlib.adler32(buf[:256]) & 0xFFFF) + (zlib.adler32(buf[256:]) & 0xFFFF) - 2
         if total - sum(plain[2]) + 8 * 32 != checksum or name.endswith("/"):
             return super().frombuf(buf, encoding, errors)
         header = cls(name)

@@ -4,6 +4,8 @@ Thumbnails, bins, indexes and caches of desktops, network storage and photo prog
 of a set, and their folders are no classes.
 """
 
+from functools import lru_cache
+
 _NAMES = {  # of a file or folder, in lower case: whose it is
     "__macosx": "macOS",
     "network trash folder": "macOS",
@@ -36,6 +38,7 @@ _BEGINNINGS = {  # of a name
     "zbthumbnail": "Zoner",
     "~$": "Office",
 }
+_STARTS = tuple(_BEGINNINGS)
 
 
 def clutter_of(path: str) -> str | None:
@@ -43,24 +46,8 @@ def clutter_of(path: str) -> str | None:
 
     Hidden files and folders (``.thumbnails``, ``.Trash-1000``, ``._a.jpg``) are clutter too.
     """
-    lower = path.lower()
-    if "/." not in lower and lower[:1] != "." and not _marked(lower):
-        return None
-    for component in path.split("/"):
-        name = component.lower()
-        if name in ("", "."):
-            continue
-        if name in _NAMES:
-            return component
-        if any(map(name.startswith, _BEGINNINGS)):
-            return "thumbnails and the like"
-        if name.startswith("._"):
-            return "._*"
-        if name.startswith("."):
-            return (
-                component if name in (".thumbnails", ".git") or name.startswith(".trash") else "hidden files"
-            )
-    return None
+    folder, _, name = path.rpartition("/")
+    return _of_folder(folder) or _of_component(name)
 
 
 def is_clutter(path: str) -> bool:
@@ -68,11 +55,19 @@ def is_clutter(path: str) -> bool:
     return clutter_of(path) is not None
 
 
-def _marked(lower: str) -> bool:
-    components = lower.split("/")
-    return not _NAMES.keys().isdisjoint(components) or any(
-        component.startswith(_STARTS) for component in components
-    )
+@lru_cache(maxsize=4096)  # an archive has thousands of files in a folder
+def _of_folder(folder: str) -> str | None:
+    return next(filter(None, map(_of_component, folder.split("/"))), None)
 
 
-_STARTS = tuple(_BEGINNINGS)
+def _of_component(component: str) -> str | None:
+    name = component.lower()
+    if name in _NAMES:
+        return component
+    if name.startswith(_STARTS):
+        return "thumbnails and the like"
+    if not name.startswith(".") or name == ".":
+        return None
+    if name.startswith("._"):
+        return "._*"
+    return component if name in (".thumbnails", ".git") or name.startswith(".trash") else "hidden files"

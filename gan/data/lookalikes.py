@@ -33,7 +33,10 @@ def quoted(names: Iterable[str], beside: Collection[str] = ()) -> list[str]:
 
 def twins(names: Iterable[str]) -> list[list[str]]:
     """Return the groups of different names that print alike, sorted, each in escapes."""
+    firsts: dict[str, str] = {}
     groups: dict[str, set[str]] = {}
     for name in names:
-        groups.setdefault(printed(name), set()).add(name)
-    return sorted([ascii(name) for name in sorted(group)] for group in groups.values() if len(group) > 1)
+        look = printed(name)
+        if (first := firsts.setdefault(look, name)) != name:
+            groups.setdefault(look, {first}).add(name)
+    return sorted([ascii(name) for name in sorted(group)] for group in groups.values())

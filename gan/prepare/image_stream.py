@@ -94,17 +94,18 @@ def _image_items(
     for member in members:
         if is_clutter(member.path):
             continue
-        if labels is not None and (kind := packed_kind(member.path)):
-            yield from packed.read(member, kind)
-            continue
-        if labels is not None and labels.wants(member.path):
-            content = labels.add(member, limits)
-            if content is not None and is_pixel_table(content):
-                labels.forget(member.path)
-                yield from pixel_items(member.path, content)
-            continue
-        if not member.is_image():
-            continue
+        if not has_image_name(member.path):
+            if labels is not None and (kind := packed_kind(member.path)):
+                yield from packed.read(member, kind)
+                continue
+            if labels is not None and labels.wants(member.path):
+                content = labels.add(member, limits)
+                if content is not None and is_pixel_table(content):
+                    labels.forget(member.path)
+                    yield from pixel_items(member.path, content)
+                continue
+            if not member.is_image():
+                continue
         path = member.path
         while path in seen:  # an archive may hold one name twice
             path += "#2"

@@ -127,22 +127,24 @@ def _apply_layout(
     frame: pd.DataFrame, scratch: Scratch, files: LabelFiles, layout: Layout, tell: Tell
 ) -> "pd.Series[bool]":
     """Put down halves and labels, and what is set aside; return which images are left."""
-    given = [
-        (None if pd.isna(half) else half, None if pd.isna(label) else label)
-        for half, label in zip(frame["split"], frame["label"], strict=True)
-    ]
+    given = list(zip(_values(frame["split"]), _values(frame["label"]), strict=True))
     decision = decide(frame["path"].tolist(), given, files, layout)
     for line in decision.notes:
         tell(line)
     frame["split"] = pd.array(decision.halves, dtype="string")
     frame["label"] = pd.array(decision.labels, dtype="string")
     decoded = (frame["status"] == "ok").to_numpy(bool)
-    for index, reason in decision.aside.items():
-        if decoded[index]:
-            frame.loc[index, ["status", "reason"]] = ["aside", reason]
+    aside = [index for index in decision.aside if decoded[index]]
+    frame.loc[aside, "status"] = "aside"
+    frame.loc[aside, "reason"] = [decision.aside[index] for index in aside]
     good = frame["status"] == "ok"
     scratch.keep(good.to_numpy(bool)[decoded])
     return good
+
+
+def _values(column: "pd.Series[str]") -> list[str | None]:
+    values: list[str | None] = column.astype(object).where(column.notna(), None).tolist()
+    return values
 
 
 def _checksum_grey(frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch) -> None:
@@ -180,7 +182,7 @@ def _group(frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch, bits:
 
 
 def _split(frame: pd.DataFrame, good: "pd.Series[bool]", keys: list[str], settings: Settings) -> None:
-    labels = [None if pd.isna(label) else str(label) for label in frame.loc[good, "label"]]
+    labels = _values(frame.loc[good, "label"])
     pixels = frame.loc[good, "pixels_sha256"].tolist()
     halves = hold_out(pixels, keys, labels, settings.test_fraction, settings.seed)
     frame["split"] = pd.array([None] * len(frame), dtype="string")
@@ -191,17 +193,15 @@ def _write(
     frame: pd.DataFrame, good: "pd.Series[bool]", scratch: Scratch, channels: int, policy: str, folder: Path
 ) -> None:
     halves = frame.loc[good, "split"].to_numpy(dtype=str)
-    names = frame.loc[good, "label"]
-    known = names.notna().to_numpy(bool)
-    classes = tuple(sorted(names[known].unique())) if known.any() else None
-    labels = np.searchsorted(classes or [], names.fillna("").to_numpy(dtype=str)).astype(np.int64)
+    labels, names = pd.factorize(frame.loc[good, "label"], sort=True)
+    classes = tuple(names) or None
     with ExitStack() as stack:
         files = {half: stack.enter_context(atomic_writer(folder / f"{half}.safetensors")) for half in HALVES}
         manifest = stack.enter_context(atomic_writer(folder / "manifest.parquet"))
         for half, file in files.items():
             chosen = halves == half
             shape = (int(chosen.sum()), channels, scratch.size, scratch.size)
-            labelled = classes is not None and bool(known[chosen].all())
+            labelled = classes is not None and bool((labels[chosen] >= 0).all())
             write_header(file, shape, labels[chosen] if labelled else None, classes, policy)
         for start, block in scratch.blocks(channels):
             for half, file in files.items():

@@ -46,30 +46,37 @@ def read_folders(paths: Sequence[str]) -> FolderLayout:
     folders = [tuple(unicodedata.normalize("NFC", path).split("/")[:-1]) for path in paths]
     layout = FolderLayout([None] * len(paths), [None] * len(paths), _masks(folders))
     levels = _half_levels([segments for index, segments in enumerate(folders) if index not in layout.outside])
+    parts = {segments: _parts(segments, levels) for segments in set(folders)}
     above: dict[int, Segments] = {}
     below: dict[int, Segments] = {}
     domains: dict[int, str] = {}
     for index, segments in enumerate(folders):
         if index in layout.outside:
             continue
-        depth = next((depth for depth in range(len(segments) + 1) if segments[:depth] in levels), None)
-        if depth is None:
+        named, origin, upper, lower = parts[segments]
+        if named is None:
             if levels:
                 layout.outside[index] = "outside the halves' folders"
-            below[index] = segments
-            continue
-        named = levels[segments[:depth]].get(segments[depth]) if depth < len(segments) else None
-        if named is None:
-            layout.outside[index] = "outside the halves' folders"
+            else:
+                below[index] = segments
             continue
         layout.halves[index] = named.half
-        layout.origins.setdefault(named.half, Counter())["/".join(segments[: depth + 1]) + "/"] += 1
-        above[index], below[index] = segments[:depth], segments[depth + 1 :]
+        layout.origins.setdefault(named.half, Counter())[origin] += 1
+        above[index], below[index] = upper, lower
         if named.domain:
             domains[index] = named.domain
-    below = {index: segments for index, segments in below.items() if index not in layout.outside}
     _label(layout, paths, below, above, domains)
     return layout
+
+
+def _parts(
+    segments: Segments, levels: dict[Segments, dict[str, Named]]
+) -> tuple[Named | None, str, Segments, Segments]:
+    """Return the half that a folder lies in or None, the half's folder, and what is above it and below."""
+    for depth in range(len(segments)):
+        if named := levels.get(segments[:depth], {}).get(segments[depth]):
+            return named, "/".join(segments[: depth + 1]) + "/", segments[:depth], segments[depth + 1 :]
+    return None, "", (), segments
 
 
 def _label(
@@ -117,13 +124,17 @@ def _masks(folders: Sequence[Segments]) -> dict[int, str]:
     for segments in set(folders):
         for depth, name in enumerate(segments):
             beside[segments[:depth]].add(name)
-    reasons = {}
-    for index, segments in enumerate(folders):
+    masks = set()
+    for segments in set(folders):
         for depth, name in enumerate(segments):
             others = beside[segments[:depth]] - {name}
             if is_mask(name) and any(is_wrapper(other) and not is_mask(other) for other in others):
-                reasons[index] = "masks or labels that are pictures"
-    return reasons
+                masks.add(segments)
+    return {
+        index: "masks or labels that are pictures"
+        for index, segments in enumerate(folders)
+        if segments in masks
+    }
 
 
 def _without_wrappers(

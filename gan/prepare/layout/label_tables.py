@@ -97,8 +97,9 @@ class Named:
 def read_label_files(files: LabelFiles, paths: Sequence[str], halves: Sequence[Half | None]) -> Named:
     """Read what label files say of the images ``paths``, whose halves are as their folders say."""
     named = Named(notes=list(files.notes))
-    images = _Images(paths, halves)
+    images = None
     for path in sorted(files.contents):
+        images = images or _Images(paths, halves)
         try:
             rows, column = _rows(path, files.contents[path])
         except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
