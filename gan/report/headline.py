@@ -11,7 +11,7 @@ TEXTURE = 3.0  # a difference in texture looks as bad as one in content that is 
 CLOSE = 0.04
 RUNGS = (
     (CLOSE, "The samples are close to real images"),
-    (0.2, "The samples resemble real images, with visible faults"),
+    (0.12, "The samples resemble real images, with visible faults"),
     (0.4, "The samples resemble real images only roughly"),
 )
 LAST = "The samples do not look like real images"

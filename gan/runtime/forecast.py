@@ -9,6 +9,7 @@ from gan.runtime import memory
 from gan.runtime.energy import USAGE
 
 FIRST, STEPS = 5, 20  # timed from one to the other: libraries choose and load their kernels before
+LAST = "report"  # the stage that ends a run
 LEAST_SECONDS = 10.0  # left; what is done sooner needs no forecast
 
 
@@ -45,15 +46,19 @@ class Forecast:
 
 
 def _afterwards(stage: str) -> list[str]:
-    """Return how long the stages that ended after this one took, the last time that it ran here."""
+    """Return how long the stages after this one took, in the last run here that came to its end.
+
+    What ended after that is of the run under way, and done.
+    """
     records = {}
     for path in USAGE.glob("*.json"):
         with suppress(OSError, ValueError, KeyError, TypeError):
             record = json.loads(path.read_text(encoding="utf-8"))
             records[path.stem] = float(record["ended"]), float(record["seconds"])
-    if stage not in records:
+    if stage not in records or LAST not in records:
         return []
-    later = sorted((ended, name) for name, (ended, _) in records.items() if ended > records[stage][0])
+    began, over = records[stage][0], records[LAST][0]
+    later = sorted((ended, name) for name, (ended, _) in records.items() if began < ended <= over)
     names = [name for _, name in later]
     if not names:
         return []
