@@ -26,18 +26,18 @@ MACHINE = {
 DVC_YAML = """\
 stages:
   download:
-    cmd: python work.py download
+    cmd: python fake_stage.py experiment download
     params:
       - params.json: [data.source]
     outs: [data/raw]
   train:
-    cmd: python work.py train
-    deps: [work.py, data/raw, data/fixed]
+    cmd: python fake_stage.py experiment train
+    deps: [fake_stage.py, data/raw, data/fixed]
     params:
       - params.json: [train]
     outs: [models/final.bin, models/log]
   evaluate:
-    cmd: python work.py evaluate
+    cmd: python fake_stage.py experiment evaluate
     deps: [models/final.bin, data/raw/inventory.json]
     metrics:
       - reports/metrics.json:
@@ -182,7 +182,7 @@ def _make(folder: Path, params: Mapping[str, object]) -> None:
         (experiment.source / f"{name}.txt").write_text(name * 3)
     for version in ("1.0", "2.0"):
         wheel(experiment.wheels, version)
-    shutil.copy(Path(__file__).with_name("work.py"), root)
+    shutil.copy(Path(__file__).with_name("fake_stage.py"), root)
     (root / "dvc.yaml").write_text(DVC_YAML)
     (root / ".gitignore").write_text("/.runs\n/data/raw\n/data/fixed\n/models\n")
     experiment.params(data__source=str(experiment.source), train__threads=2, train__package=False, **params)

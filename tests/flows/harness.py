@@ -128,12 +128,12 @@ def make_toy(root: Path, home: Path) -> Toy:
 
 
 def _make_toy(root: Path) -> None:
-    shutil.copy(Path(__file__).with_name("toy.py"), root)
+    shutil.copy(Path(__file__).with_name("fake_stage.py"), root)
     stages = []
     for name, needs in GRAPH.items():
         inputs = [OUTPUTS[need] for need in needs]
-        command = " ".join(["python toy.py", name, OUTPUTS[name], *inputs])
-        deps = "".join(f"      - {path}\n" for path in ["toy.py", *inputs])
+        command = " ".join(["python fake_stage.py text", name, OUTPUTS[name], *inputs])
+        deps = "".join(f"      - {path}\n" for path in ["fake_stage.py", *inputs])
         stages.append(f"  {name}:\n    cmd: {command}\n    deps:\n{deps}    outs:\n      - {OUTPUTS[name]}\n")
     (root / "dvc.yaml").write_text("stages:\n" + "".join(stages))
     (root / ".gitignore").write_text("/out\n/reports\n/times\n/.runs\n")

@@ -14,16 +14,16 @@ from tests.flows.harness import copy_made, init
 DVC_YAML = """\
 stages:
   download:
-    cmd: python modelwork.py download
+    cmd: python fake_stage.py model download
     params: [data.source]
     outs: [data/raw]
   train:
-    cmd: python modelwork.py train
-    deps: [modelwork.py, data/raw]
+    cmd: python fake_stage.py model train
+    deps: [fake_stage.py, data/raw]
     params: [train]
     outs: [models/generator.safetensors, models/extractor.safetensors, data/prepared/test.safetensors]
   evaluate:
-    cmd: python modelwork.py evaluate
+    cmd: python fake_stage.py model evaluate
     deps: [models/generator.safetensors, data/raw/inventory.json]
     params: [train]
     outs: [samples/samples.safetensors, reports/index.html]
@@ -75,7 +75,7 @@ class Model(Experiment):
         processes = []
         for process in self.below():
             with suppress(psutil.NoSuchProcess):  # it may end while it is looked at
-                if "modelwork.py" in process.cmdline():
+                if "fake_stage.py" in process.cmdline():
                     processes.append(process)
         return processes
 
@@ -99,7 +99,7 @@ def _make(folder: Path) -> None:
     root.mkdir(parents=True)
     model.source.mkdir()
     (model.source / "one.txt").write_text("one")
-    shutil.copy(Path(__file__).with_name("modelwork.py"), root)
+    shutil.copy(Path(__file__).with_name("fake_stage.py"), root)
     shutil.copy(DEFAULTS, root / "params.yaml")
     for package in (root / "gan", root / "gan" / "evaluation"):
         package.mkdir()

@@ -44,8 +44,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     experiment.record("more threads <b>& faster</b>")
     (experiment.source / "three.txt").write_text("three")
     (experiment.source / "one.txt").unlink()
-    work = experiment.root / "work.py"
-    work.write_text(work.read_text().replace("LAYERS = 4", "LAYERS = 5"))
+    code = experiment.root / "fake_stage.py"
+    code.write_text(code.read_text().replace("LAYERS = 4", "LAYERS = 5"))
     (experiment.root / "requirements.txt").write_text("toything==2.0\n")
     (experiment.root / "samples" / "grid.png").write_bytes(png(200))
     experiment.dvc("repro", "-q", "--force")
@@ -83,7 +83,7 @@ def test_every_experiment(past: Experiment) -> None:
     assert set(last["names"]) == {"main", "model@v1.0.0"}  # main is a note further
     assert last["kind"] == "promotion"
     assert last["before"] == by_subject["more threads <b>& faster</b>"]["id"]
-    assert last["change"] == "data; code: work.py; packages: toything absent → 2.0"
+    assert last["change"] == "data; code: fake_stage.py; packages: toything absent → 2.0"
     assert last["metrics"] == {"fd_semantic": "64 ± 0.98 (real 1)"}
     assert by_subject["retrained"]["kind"] == "retraining"
     assert by_subject["retrained"]["change"] == "train.threads 3 → 4"
@@ -105,7 +105,7 @@ def test_any_two(past: Experiment) -> None:
     assert re.search(r"toything +absent  ->  2\.0", text)
     assert "three.txt is new" in text
     assert "one.txt is gone" in text
-    assert re.search(r"^  work\.py$", text, re.MULTILINE)
+    assert re.search(r"^  fake_stage\.py$", text, re.MULTILINE)
     assert re.search(r"fd_semantic  64 ± 0\.98 \(real 1\)  ->  64", text)
     assert "samples/grid.png differs" in text
     lines = past.run("flows.history", "main", "nonesuch", status=1).strip().splitlines()

@@ -85,7 +85,9 @@ def test_as_dvc_repro_and_cached(make: Make, server: Server) -> None:
 
 def test_a_failing_stage(make: Make, server: Server) -> None:
     toy = make()
-    output = toy.flow(status=1, TOY_EXTRACTOR="fail no room; make some", PREFECT_API_URL=server.url)
+    output = toy.flow(
+        status=1, TOY_EXTRACTOR="fail extractor: no room; make some", PREFECT_API_URL=server.url
+    )
     expected = same("ran") | {"extractor": "failed", "select": "not run", "report": "not run"}
     assert outcomes(output) == expected
     last = output.strip().splitlines()[-1]

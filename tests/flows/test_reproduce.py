@@ -18,7 +18,7 @@ def differences(verdict: dict) -> list[tuple[str, str]]:
 def test_same_bits_and_nothing_is_touched(experiment: Experiment, api: dict[str, str]) -> None:
     commit = experiment.git("rev-parse", "HEAD")
     experiment.git("checkout", "-q", "--detach")
-    (experiment.root / "work.py").write_text("broken(")  # uncommitted changes have no part in it
+    (experiment.root / "fake_stage.py").write_text("broken(")  # uncommitted changes have no part in it
     (experiment.root / "new.txt").write_text("not added")
     before, log = experiment.seen(), experiment.root.parent / "ran"
     output = experiment.reproduce("HEAD", TOY_RAN=str(log), **api)
@@ -71,8 +71,8 @@ def test_a_param_and_the_thread_count_is_one(experiment: Experiment, api: dict[s
 
 @pytest.mark.slow
 def test_a_line_of_code(experiment: Experiment, api: dict[str, str]) -> None:
-    work = experiment.root / "work.py"
-    work.write_text(work.read_text().replace("LAYERS = 4", "LAYERS = 5"))
+    code = experiment.root / "fake_stage.py"
+    code.write_text(code.read_text().replace("LAYERS = 4", "LAYERS = 5"))
     commit = experiment.commit("another layer, nothing was run")
     output = experiment.reproduce("HEAD", status=4, **api)
     verdict = experiment.verdict(commit)
@@ -85,7 +85,7 @@ def test_a_line_of_code(experiment: Experiment, api: dict[str, str]) -> None:
 def test_code_that_changes_nothing_is_named_and_the_bits_are_the_same(
     experiment: Experiment, api: dict[str, str]
 ) -> None:
-    with open(experiment.root / "work.py", "a") as file:
+    with open(experiment.root / "fake_stage.py", "a") as file:
         file.write("# a remark\n")
     commit = experiment.commit("a remark")
     experiment.reproduce("HEAD", **api)
