@@ -95,7 +95,7 @@ def mnist() -> ImageSet:
     train, held_out = _archive("mnist-png.tar.xz", "L")
     changes: Changes = {
         "network": {"base_channels": 16},
-        "train": {"max_steps": 600},
+        "train": {"max_steps": 1200},
         "extractor": {"steps": 200},
     }
     return ImageSet(train[0], held_out[0], (train[1], held_out[1]), "mnist", changes)
