@@ -37,6 +37,7 @@ print(memory.peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_a_training_takes_what_was_counted_and_not_many_times_as_much(tmp_path: Path) -> None:
     command = [sys.executable, "-c", TRAIN, DEFAULTS, tmp_path]
     took = int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
