@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin# relative: the folder of the checkout may have any name
 PYTEST_ARGS ?=
-EXTRAS := --extra export --extra credentials --extra celeba --extra few --extra tensorboard --extra mlflow --extra dvclive --extra wandb --extra hub
+EXTRAS := --extra export --extra credentials --extra celeba --extra few --extra tensorboard --extra mlflow --extra wandb --extra hub
 # One version for every Python: two of numpy would be two results of one revision.
 UV_COMPILE := uv pip compile pyproject.toml --universal --fork-strategy fewest --generate-hashes --quiet \
 	--no-emit-index-url --no-emit-find-links --no-header --no-annotate

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gan.errors import UserError
 from gan.runtime import live_record
+from gan.trackers import flat
 from tests.stages.project import ENVIRONMENT, TINY_TRAINING, Project
 
 EVERY = ("tensorboard", "mlflow", "dvclive", "wandb")
@@ -101,6 +103,47 @@ def test_dvclive(tracked: Project) -> None:
     assert json.loads((folder(tracked, "dvclive") / "metrics.json").read_text())["step"] == 120
 
 
+@pytest.mark.slow
+def test_dvclive_itself_writes_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_STUDIO_OFFLINE", "true")
+    monkeypatch.chdir(tmp_path)
+    from dvclive.live import Live
+
+    params = {"network": {"latent_dim": 8, "depth": None}, "train": {"to": [1, 2], "note": "é: x"}}
+    rows = [{"step": 5, "loss_d": 1.25}, {"step": 10, "loss_d": float("nan")}]
+    figures = {"distance": 0.5, "diversity": 1}
+    grid = tmp_path / "step-000000005.png"
+    Image.new("RGB", (8, 8)).save(grid)
+    (ours,) = live_record.trackers(["dvclive"], "train-0", params)
+    ours.begin({}, rows[:1])
+    ours.picture(5, grid, figures)
+    ours.row(rows[1])
+    ours.end()
+    with Live("theirs", save_dvc_exp=False, dvcyaml=None, monitor_system=False) as theirs:
+        theirs.log_params(dict(flat(params)))
+        for row in rows:
+            theirs.step = row["step"]
+            theirs.log_metric("loss_d", row["loss_d"])
+            theirs.make_summary()
+            if row is rows[0]:
+                for name, value in figures.items():
+                    theirs.log_metric(f"snapshot/{name}", value)
+                theirs.log_image(grid.name, grid)
+    folders = tmp_path / ".runs" / "dvclive" / "train-0", tmp_path / "theirs"
+    written = [
+        {
+            path.relative_to(top).as_posix(): json.loads(path.read_text())
+            if path.suffix == ".json"
+            else path.read_bytes()
+            for path in top.rglob("*")
+            if path.is_file()
+        }
+        for top in folders
+    ]
+    assert written[0] == written[1]
+    assert len(written[0]) == 6
+
+
 def records(content: bytes) -> Iterator[bytes]:
     """Yield the records of W&B's file: LevelDB's log format, blocks of 32 KiB, behind a header of 7 bytes."""
     assert content.startswith(b":W&B")
@@ -161,10 +204,10 @@ def test_nothing_is_sent(tmp_path: Path) -> None:
 
 
 def test_a_package_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "dvclive.live", None)
-    monkeypatch.delitem(sys.modules, "gan.trackers.dvclive", raising=False)
-    with pytest.raises(UserError, match=r"^params.yaml: track.to: dvclive: its package is not installed"):
-        live_record.trackers(["dvclive"], "train-0", {})
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.delitem(sys.modules, "gan.trackers.wandb", raising=False)
+    with pytest.raises(UserError, match=r"^params.yaml: track.to: wandb: its package is not installed"):
+        live_record.trackers(["wandb"], "train-0", {})
 
 
 @pytest.mark.slow
