@@ -150,10 +150,6 @@ SETS: dict[str, Callable[[], ImageSet]] = {
 }
 
 
-def _shuffled(images: torch.Tensor) -> torch.Tensor:
-    return images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))]
-
-
 def _split(
     images: torch.Tensor,
     labels: torch.Tensor | None,
