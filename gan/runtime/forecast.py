@@ -57,8 +57,8 @@ def _afterwards(stage: str) -> list[str]:
             records[path.stem] = float(record["ended"]), float(record["seconds"])
     if stage not in records or LAST not in records:
         return []
-    began, over = records[stage][0], records[LAST][0]
-    later = sorted((ended, name) for name, (ended, _) in records.items() if began < ended <= over)
+    after, until = records[stage][0], records[LAST][0]
+    later = sorted((ended, name) for name, (ended, _) in records.items() if after < ended <= until)
     names = [name for _, name in later]
     if not names:
         return []

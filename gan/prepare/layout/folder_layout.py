@@ -12,7 +12,7 @@
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -44,14 +44,17 @@ class FolderLayout:
 def read_folders(paths: Sequence[str]) -> FolderLayout:
     """Read halves and labels from the images' relative paths ("/"-separated)."""
     folders = [tuple(unicodedata.normalize("NFC", path).split("/")[:-1]) for path in paths]
-    layout = FolderLayout([None] * len(paths), [None] * len(paths), _masks(folders))
-    levels = _half_levels([segments for index, segments in enumerate(folders) if index not in layout.outside])
-    parts = {segments: _parts(segments, levels) for segments in set(folders)}
+    distinct = set(folders)
+    masks = _masks(distinct)
+    levels = _half_levels(distinct - masks)
+    parts = {segments: _parts(segments, levels) for segments in distinct}
+    layout = FolderLayout([None] * len(paths), [None] * len(paths))
     above: dict[int, Segments] = {}
     below: dict[int, Segments] = {}
     domains: dict[int, str] = {}
     for index, segments in enumerate(folders):
-        if index in layout.outside:
+        if segments in masks:
+            layout.outside[index] = "masks or labels that are pictures"
             continue
         named, origin, upper, lower = parts[segments]
         if named is None:
@@ -104,13 +107,10 @@ def _label(
         return
 
 
-def _half_levels(folders: Sequence[Segments]) -> dict[Segments, dict[str, Named]]:
+def _half_levels(folders: Set[Segments]) -> dict[Segments, dict[str, Named]]:
     """Return each folder whose subfolders are halves, with these; of nested ones the outermost."""
-    children: dict[Segments, set[str]] = defaultdict(set)
-    for segments in set(folders):
-        for depth, name in enumerate(segments):
-            children[segments[:depth]].add(name)
-    levels = {parent: halves for parent, names in children.items() if (halves := halves_beside(names))}
+    subfolders = _subfolders(folders)
+    levels = {parent: halves for parent, names in subfolders.items() if (halves := halves_beside(names))}
     return {
         parent: halves
         for parent, halves in levels.items()
@@ -118,23 +118,25 @@ def _half_levels(folders: Sequence[Segments]) -> dict[Segments, dict[str, Named]
     }
 
 
-def _masks(folders: Sequence[Segments]) -> dict[int, str]:
-    """Find pictures in a folder of masks that has a folder of images beside it."""
-    beside: dict[Segments, set[str]] = defaultdict(set)
-    for segments in set(folders):
-        for depth, name in enumerate(segments):
-            beside[segments[:depth]].add(name)
+def _masks(folders: Set[Segments]) -> set[Segments]:
+    """Return the folders in a folder of masks that has a folder of images beside it, and that folder."""
+    subfolders = _subfolders(folders)
     masks = set()
-    for segments in set(folders):
+    for segments in folders:
         for depth, name in enumerate(segments):
-            others = beside[segments[:depth]] - {name}
+            others = subfolders[segments[:depth]] - {name}
             if is_mask(name) and any(is_wrapper(other) and not is_mask(other) for other in others):
                 masks.add(segments)
-    return {
-        index: "masks or labels that are pictures"
-        for index, segments in enumerate(folders)
-        if segments in masks
-    }
+    return masks
+
+
+def _subfolders(folders: Set[Segments]) -> dict[Segments, set[str]]:
+    """Return the names of the folders in each folder."""
+    subfolders: dict[Segments, set[str]] = defaultdict(set)
+    for segments in folders:
+        for depth, name in enumerate(segments):
+            subfolders[segments[:depth]].add(name)
+    return subfolders
 
 
 def _without_wrappers(
