@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from gan.files import write_bytes, write_json, write_text
+from gan.paths import PARAMS
 from gan.trackers import catch_up, flat, folder, of_row
 
 
@@ -25,7 +26,7 @@ class Tracker:
         """Begin with the rows and pictures so far."""
         self.folder = folder("dvclive", self.training, empty=True)
         text: str = yaml.safe_dump(dict(flat(self.params)), allow_unicode=True, sort_keys=False, width=10_000)
-        write_text(self.folder / "params.yaml", text)
+        write_text(self.folder / PARAMS.name, text)
         catch_up(self, facts, rows)
 
     def row(self, row: Mapping[str, float]) -> None:
