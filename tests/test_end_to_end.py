@@ -98,9 +98,13 @@ def plant(project: Path, package: str) -> None:
     ("package", "stages"),
     [
         ("torch", {"train", "extractor", "select", "sample", "evaluate"}),
-        ("pillow", {"prepare", "validate", "train", "select", "sample", "evaluate", "report"}),
-        ("simplejpeg", {"prepare"}),
-        ("scikit-learn", {"download"}),
+        pytest.param(
+            "pillow",
+            {"prepare", "validate", "train", "select", "sample", "evaluate", "report"},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("simplejpeg", {"prepare"}, marks=pytest.mark.slow),
+        pytest.param("scikit-learn", {"download"}, marks=pytest.mark.slow),
     ],
 )
 def test_another_version_concerns_those_that_import_it(project: Path, package: str, stages: set[str]) -> None:

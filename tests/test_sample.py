@@ -225,6 +225,7 @@ def test_a_full_disk_leaves_nothing(
 OPTIONAL = ("c2pa", "cryptography", "onnx", "onnxruntime", "onnxscript")
 
 
+@pytest.mark.slow
 def test_without_what_only_provenance_and_export_need(make_model: MakeModel, tmp_path: Path) -> None:
     program = f"""
 import sys

@@ -142,6 +142,7 @@ def with_weights(path: Path, features: str = "inception", **changes: object) -> 
     )
 
 
+@pytest.mark.slow
 def test_inception_has_torch_fidelity_s_features(inception: Path) -> None:
     network = load_reference(with_weights(inception), "cpu")
     theirs = FeatureExtractorInceptionV3(

@@ -58,6 +58,7 @@ def test_a_rolled_back_model_is_refused_until_a_person_promotes_it(model: Model)
     ]
 
 
+@pytest.mark.slow
 def test_a_deregistered_version_is_taken_back_too(model: Model) -> None:
     """By GTO's own tag; its number is not used again, whatever comes next."""
     model.git("tag", "-a", "-m", "bad", "model@v1.1.0!", "better")

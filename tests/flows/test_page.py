@@ -93,7 +93,7 @@ def command(folder: Path) -> tuple[int, str]:
     return process.wait(), output
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, pytest.param(390, marks=pytest.mark.slow)])
 def test_it_shows_what_differs_between_equal_runs(project: Path, tmp_path: Path, width: int) -> None:
     original = (project / "reports" / "index.html").read_bytes()
     record(project, "train", time.time(), steps=1760, resumed_at=300, joules={"processor": 5400.0})

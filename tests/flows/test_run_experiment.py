@@ -122,6 +122,7 @@ def made_folder(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_no_other_line_changes_however_long_a_value_is(tmp_path: Path) -> None:
     folder = made(tmp_path / "project")
     lines = (folder / "params.yaml").read_text().splitlines()

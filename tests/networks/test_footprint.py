@@ -74,6 +74,7 @@ def test_more_channels_pixels_images_and_bytes_take_more() -> None:
     assert of_gan(NETWORK, 32, 1, 0, 64, 2) < plain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "values", "key"),
     [

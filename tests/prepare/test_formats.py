@@ -210,8 +210,9 @@ CASES = {
 
 WAYS = [(case, "folder" if number % 2 else "zip") for number, case in enumerate(CASES)]
 NESTED = ["WebDataset", "shards by half", "packed shards", "parquet in parts", "zips by half"]
-WAYS += [(case, way) for case in NESTED for way in ("folder", "zip", "tar") if (case, way) not in WAYS]
-WAYS.remove(("zips by half", "tar"))  # a zip needs its end first, which a tar gives last
+MORE = [(case, way) for case in NESTED for way in ("folder", "zip", "tar") if (case, way) not in WAYS]
+MORE.remove(("zips by half", "tar"))  # a zip needs its end first, which a tar gives last
+WAYS += [pytest.param(*each, marks=pytest.mark.slow) for each in MORE]
 
 
 @pytest.mark.parametrize(("case", "way"), WAYS)

@@ -138,7 +138,7 @@ def test_sizes_and_colours_mix(digits):
     assert detection.p_value < 1e-9
 
 
-@pytest.mark.parametrize("side", [64, 128])
+@pytest.mark.parametrize("side", [64, pytest.param(128, marks=pytest.mark.slow)])
 def test_larger_images_and_what_is_made_of_them(side):
     photo = load_sample_images().images[0]
     corners = [(y, x) for y in range(0, 256, 128) for x in range(0, 512, 64)]

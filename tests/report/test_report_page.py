@@ -163,7 +163,7 @@ def test_a_phone_in_the_dark_without_motion(page: Path, tmp_path: Path) -> None:
         assert alts["Interpolations between latents, one pair per row"]
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 390])
 def test_without_scripts_all_is_there(page: Path, tmp_path: Path, width: int) -> None:
     with chromium(tmp_path, width, scripts=False) as driver:
         text = see(driver, page)
@@ -247,7 +247,7 @@ def test_images_are_embedded_once(page: Path) -> None:
     assert len(addresses) == len(set(addresses)) == 5 + len(STEPS)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", [1280, pytest.param(390, marks=pytest.mark.slow)])
 def test_each_sample_of_the_grid_has_its_class_in_its_own_cell(
     page: Path, tmp_path: Path, width: int
 ) -> None:

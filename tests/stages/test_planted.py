@@ -80,6 +80,7 @@ def test_a_folder_with_everything_wrong(tmp_path):
     assert result["statistics"]["refused"] == (manifest["status"] == "refused").sum()
 
 
+@pytest.mark.slow
 def test_the_same_as_a_zip(tmp_path):
     content = plant(tmp_path / "photos")
     source = zipped(tmp_path / "photos.zip", content)

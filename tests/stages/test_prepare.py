@@ -162,7 +162,9 @@ def test_without_a_download_it_says_what_to_run(tmp_path):
     assert "data/raw/inventory.json: no such file; run" in Project(tmp_path / "p").fail("prepare")
 
 
-@pytest.mark.parametrize("limit", [30_000, 150_000])  # while decoding; while packing
+@pytest.mark.parametrize(
+    "limit", [30_000, pytest.param(150_000, marks=pytest.mark.slow)]
+)  # while decoding; while packing
 def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path, limit):
     project = Project(tmp_path / "p", archive(tmp_path / "x.zip", files(40)), data__channels=3)
     project.run("download", "prepare")
@@ -186,7 +188,10 @@ def slow_project(tmp_path):
     return project
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT))],
+)
 def test_killed_midway_it_leaves_nothing_half_written_and_nobody_behind(slow_project, how):
     process = slow_project.start("prepare")
     deadline = time.monotonic() + 60

@@ -127,6 +127,7 @@ def test_an_earlier_manifest_with_fewer_columns_is_compared_in_what_it_has(digit
     assert set(result(digits)["drift"]) == {"mean", "std", "width", "height", "aspect", "mode", "label"}
 
 
+@pytest.mark.slow
 def test_data_docs_are_written_on_request_and_leave_the_outs_as_they_are(digits, validated):
     validated()
     before = digits.tree("reports/validation")
@@ -171,6 +172,7 @@ def example(guide, start):
     return next(block for block in blocks if block.startswith(start))
 
 
+@pytest.mark.slow
 def test_an_own_expectation_as_the_guide_says(digits, tmp_path):
     digits.set(validate__reference=None)
     code = tmp_path / "code"

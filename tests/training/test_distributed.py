@@ -46,6 +46,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_two_processes_have_the_gradients_and_weights_of_one(name: str, two: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)

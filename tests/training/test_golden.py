@@ -33,10 +33,12 @@ def test_the_curve_is_the_golden_one(name: str, tmp_path: Path) -> None:
     assert apart(golden.curve(name, tmp_path)) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_another_momentum_is_another_curve(tmp_path: Path) -> None:
     assert apart(golden.curve("dcgan", tmp_path, beta1=0.6)) > 2 * TOLERANCE
 
 
+@pytest.mark.slow
 def test_another_derivation_of_seeds_is_another_curve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,7 +97,11 @@ def assert_same(again: Loop, whole: Loop) -> None:
     ("kind", "kills"),
     [
         *itertools.product(["dcgan", "mlp"], [[1], [5], [7, 7, 9], [11]]),
-        *itertools.product([kind for kind in KINDS if kind not in NETWORKS], [[2, 7]]),
+        *(
+            pytest.param(kind, [2, 7], marks=[] if kind.startswith("residual") else [pytest.mark.slow])
+            for kind in KINDS
+            if kind not in NETWORKS
+        ),
     ],
 )
 def test_killed_and_run_again_gives_the_same_bits(make_loop: MakeLoop, kind: str, kills: list[int]) -> None:
@@ -454,7 +458,9 @@ def test_a_full_disk_is_one_line_with_path_and_step_and_the_state_before_it_is_k
 # Starting from an earlier model
 
 
-@pytest.mark.parametrize("kind", ["mlp", "hinge, resnet, classes, spectral norm"])
+@pytest.mark.parametrize(
+    "kind", ["mlp", pytest.param("hinge, resnet, classes, spectral norm", marks=pytest.mark.slow)]
+)
 def test_it_starts_from_all_of_an_earlier_model(make_loop: MakeLoop, tmp_path: Path, kind: str) -> None:
     earlier, path = make_loop("earlier", **KINDS[kind]), tmp_path / "final.safetensors"
     earlier.run(quiet)

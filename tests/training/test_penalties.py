@@ -110,6 +110,7 @@ def test_penalties_are_taken_at_every_such_step_only(
     assert taken == [0, 3, 6, 9]
 
 
+@pytest.mark.slow
 def test_the_penalty_brings_the_wasserstein_critics_gradients_towards_one(make_loop: MakeLoop) -> None:
     norms = {}
     for penalty in (0.0, 10.0):

@@ -183,7 +183,7 @@ def test_instance_noise_is_seen_by_the_discriminator_and_falls_to_zero(make_loop
     assert len(seen) == 3 * loop.total + 2
 
 
-@pytest.mark.parametrize("architecture", ["dcgan", "resnet", "mlp"])
+@pytest.mark.parametrize("architecture", ["dcgan", pytest.param("resnet", marks=pytest.mark.slow), "mlp"])
 def test_spectral_normalisation_keeps_the_largest_singular_values_at_one(
     make_loop: MakeLoop, architecture: str
 ) -> None:
@@ -205,7 +205,9 @@ def test_spectral_normalisation_keeps_the_largest_singular_values_at_one(
     assert ((largest[False] - 1).abs() > 0.2).any()
 
 
-@pytest.mark.parametrize("kind", ["dcgan", "resnet with classes", "mlp"])
+@pytest.mark.parametrize(
+    "kind", ["dcgan", pytest.param("resnet with classes", marks=pytest.mark.slow), "mlp"]
+)
 def test_bfloat16_gives_losses_near_those_of_float32(make_loop: MakeLoop, kind: str) -> None:
     logs = []
     for precision in ("fp32", "bf16"):

@@ -59,7 +59,7 @@ def written_page(faulty):
     return page(judge(faulty, limits, reference), faulty, halves(faulty), was)
 
 
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.slow)])
 def test_a_browser_shows_it_without_scripts_or_network(written_page, tmp_path, width):
     (tmp_path / "index.html").write_text(written_page, encoding="utf-8")
     with chromium(tmp_path / "profile", width, scripts=False) as browser:
