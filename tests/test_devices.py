@@ -75,6 +75,7 @@ def test_a_variable_that_keeps_threads_back_is_refused(
         devices.set_threads(2)
 
 
+@pytest.mark.slow
 def test_it_is_refused_whoever_prepares() -> None:
     done = prepared(2, OMP_THREAD_LIMIT="2")
     assert done.returncode

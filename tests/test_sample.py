@@ -69,6 +69,7 @@ def test_the_same_images_whatever_the_batch_and_the_count(
     assert not np.array_equal(other.images, whole.images[:7])
 
 
+@pytest.mark.slow
 def test_everything_from_the_model_file_alone(make_model: MakeModel, tmp_path: Path) -> None:
     model = make_model()
     empty = tmp_path / "empty"

@@ -77,6 +77,7 @@ def test_interpolation_goes_from_one_to_the_other(model: gan.TrainedModel) -> No
     assert not np.array_equal(path[3], path[0])
 
 
+@pytest.mark.slow
 def test_projection_comes_near(model: gan.TrainedModel) -> None:
     target = model.sample(3, label="bee", seed=5)[2]
     near = model.project(target, label="bee", steps=150)

@@ -28,6 +28,7 @@ def test_names_of_one_script_are_left_alone():
     assert quoted([COMPOSED, APART]) == ["'caf\\xe9'", "'cafe\\u0301'"]
 
 
+@pytest.mark.slow
 def test_classes_that_print_alike_are_told_apart(tmp_path):
     content = files(40, "cat/{0}.png") | {
         f"{CYRILLIC}/{name}": data for name, data in list(files(80).items())[40:]

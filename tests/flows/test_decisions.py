@@ -66,6 +66,7 @@ def test_a_deregistered_version_is_taken_back_too(model: Model) -> None:
     assert promote(model, "better", "after all").version == "v1.2.0"
 
 
+@pytest.mark.slow
 def test_the_champions_bytes_and_a_branch_that_is_there_are_known(model: Model) -> None:
     git = Git(model.root)
     assert _champion_again(git, git.resolve("better").commit).startswith("the champion again: v1.1.0's")

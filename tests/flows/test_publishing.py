@@ -52,6 +52,7 @@ def test_the_tag_waits_for_the_data(model: Model, tmp_path: Path) -> None:
     assert model.git("tag") == "model@v1.0.0"
 
 
+@pytest.mark.slow
 def test_data_that_do_not_come_back_whole_publish_nothing(model: Model, tmp_path: Path) -> None:
     repository, origin, store = Git(model.root), tmp_path / "origin", tmp_path / "store"
     store.unlink()

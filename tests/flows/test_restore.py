@@ -28,6 +28,7 @@ def rebuilt(experiment: Experiment) -> int:
         return rebuild.restore(outputs)
 
 
+@pytest.mark.slow
 def test_lost_and_corrupt_objects_come_back(experiment: Experiment) -> None:
     cache = experiment.root / ".dvc" / "cache"
     git = Git(experiment.root)

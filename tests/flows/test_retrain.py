@@ -148,6 +148,7 @@ def test_bad_input_is_one_line(model: Model, api: dict[str, str]) -> None:
     assert "a number above 0" in last(model.retrain("--hours", "-1", status=2))
 
 
+@pytest.mark.slow
 def test_a_failed_stage_commits_nothing(model: Model, api: dict[str, str]) -> None:
     output = model.retrain("-S", "train.seed=1", status=1, TOY_EVALUATE="fail no room", **api)
     assert last(output) == "error: stage evaluate failed: no room"

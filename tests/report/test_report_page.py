@@ -181,6 +181,7 @@ def test_without_scripts_all_is_there(page: Path, tmp_path: Path, width: int) ->
         assert all(image.is_displayed() and image.size["width"] > 100 for image in images)
 
 
+@pytest.mark.slow
 def test_names_of_any_kind_do_not_break_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = build(tmp_path / "run", monkeypatch, hostile=True)
     assert "secret" not in page.read_text() + (page.parent / "model_card.md").read_text()

@@ -226,6 +226,7 @@ def test_wrong_bytes_are_refused_and_removed(tmp_path, mirrors):
     assert [path.name for path in (tmp_path / "raw").iterdir()] == ["train-images-idx3-ubyte.gz"]
 
 
+@pytest.mark.slow
 def test_a_server_that_falls_silent_is_given_up(tmp_path, monkeypatch):
     """It sends half of what it promised and then nothing, without closing."""
     monkeypatch.setattr("gan.download.retry.STALL_SECONDS", 0.5)

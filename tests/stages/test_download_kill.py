@@ -22,6 +22,7 @@ def come(project: Project) -> int:
     return sum(path.stat().st_size for path in (project.path / ".runs/downloads").rglob("x.zip"))
 
 
+@pytest.mark.slow
 def test_killed_at_several_moments(tmp_path, content):
     """Before the first byte, on the way three times, and at the last bytes; old data stay until the end."""
     project = Project(tmp_path / "p", folder(tmp_path / "old", files(3)))

@@ -68,6 +68,7 @@ def check(project, output, content, skipped):
     assert "no image left of the classes 'ghost'" in output
 
 
+@pytest.mark.slow
 def test_a_folder_with_everything_wrong(tmp_path):
     content = plant(tmp_path / "photos")
     assert len(planted()) + len(REPEATS) + len(SKIPPED) >= 30

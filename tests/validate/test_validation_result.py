@@ -190,6 +190,7 @@ WARNING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", WARNING, ids=lambda plant: plant.__name__)
 def test_planted_faults_that_are_only_shown(plant):
     frame = manifest()
