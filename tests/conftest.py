@@ -18,6 +18,15 @@ from tests.missing_programs import skip_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULTS = ROOT / "recipes" / "digits.yaml"  # params.yaml is the user's: `dvc exp run -S` changes it
+# Goodfellow's objective without any penalty: settings of `train` to which a test adds what it is about.
+UNPENALISED = {
+    "objective": "non_saturating",
+    "r1_gamma": 0.0,
+    "r2_gamma": 0.0,
+    "penalty_every": 1,
+    "instance_noise": 0.0,
+    "augment_shift": 3,
+}
 
 # As gan.devices.prepare does, before any test computes; without torch, which most tests do not need.
 os.environ |= {"MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
@@ -49,9 +58,14 @@ def datasets() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that hold slow tests first: begun last, one of them would leave a worker waiting."""
+    """Put the longest files first: those with slow tests, then those with many.
+
+    Begun last, one of them would leave a worker waiting.
+    """
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])  # a stable sort: a file's tests stay together
+    tests = Counter(item.path for item in items)
+    # A stable sort by file: a file's tests stay together.
+    items.sort(key=lambda item: (-slow[item.path], -tests[item.path], item.path))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -46,7 +46,7 @@ CASES: dict[str, dict[str, object]] = {
         "d_steps": 2,
     },
     "mlp": {"network__architecture": "mlp", "batch_size": 32, "objective": "minimax", "label_smoothing": 0.1},
-    "r1 and r2": {**LIGHT, "r1_gamma": 1.0, "r2_gamma": 1.0, "penalty_every": 2},
+    "r1 and r2": {**LIGHT, "objective": "non_saturating", "r1_gamma": 1.0, "r2_gamma": 1.0},
     "gradient penalty": {
         **COLOUR,
         "network__base_channels": 8,

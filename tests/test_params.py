@@ -93,7 +93,7 @@ def test_a_bad_value_is_refused_by_name_in_one_line(
         (TEXT.replace("  beta1:", "  beta2: 0.9\n  beta1:"), ["beta2", "twice"]),
         (
             TEXT.replace("label_smoothing: 0.0", "label_smoothing: 0.1").replace(
-                "objective: non_saturating", "objective: hinge"
+                "objective: relativistic", "objective: hinge"
             ),
             ["train.label_smoothing: 0.1", "hinge", "non_saturating"],
         ),

@@ -13,25 +13,33 @@ from gan.evaluation.intervals import deal, spread, without
 
 FRACTIONS = 4  # down to quarters of the rows, in `frechet_infinity`
 ROWS_A_DIRECTION = 4  # rows of the smallest subset, for each direction in which features vary
-WIDE = 512  # more features than this: an eigenproblem takes seconds
+WIDE = 512  # more features and more rows than this: an eigenproblem takes seconds
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean (d,) and unbiased covariance (d, d) of features, float64."""
+    """Mean (d,) and unbiased covariance (d, d) of features, float64.
+
+    ``few``: where there are fewer rows than features, a factor (N, d) of the covariance, few.T @ few.
+    """
 
     mean: torch.Tensor
     covariance: torch.Tensor
+    few: torch.Tensor | None
 
     @classmethod
     def of(cls, features: torch.Tensor) -> "Moments":
         """Return those of features (N, d), N at least 2."""
         features = features.double()
         centred = features - features.mean(0)
-        return cls(features.mean(0), centred.T @ centred / (len(features) - 1))
+        degrees = len(features) - 1
+        few = centred / degrees**0.5 if len(features) < features.shape[1] else None
+        return cls(features.mean(0), centred.T @ centred / degrees, few)
 
-    def root(self) -> torch.Tensor:
-        """Return the symmetric square root (d, d) of the covariance."""
+    def factor(self) -> torch.Tensor:
+        """Return F with F.T @ F the covariance: ``few``, or its symmetric square root (d, d)."""
+        if self.few is not None:
+            return self.few
         values, vectors = torch.linalg.eigh(self.covariance)
         root: torch.Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
         return root
@@ -40,15 +48,19 @@ class Moments:
 def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
     """Return ``|m_a - m_b|² + tr(S_a + S_b - 2 (S_a S_b)^½)`` (Heusel et al. 2017, arXiv:1706.08500).
 
-    Features are (N, d), N at least 2 each. Two symmetric eigenproblems give the square root, so it is never
-    complex.
+    Features are (N, d), N at least 2 each. The trace of the square root is the sum of the singular values
+    of F_a F_b.T, where S = F.T F, so it is never complex.
     """
     first = Moments.of(a)
-    return _between(first, first.root(), Moments.of(b))
+    return _between(first, first.factor(), Moments.of(b))
 
 
-def _between(a: Moments, root_a: torch.Tensor, b: Moments) -> float:
-    cross = torch.linalg.eigvalsh(root_a @ b.covariance @ root_a).clamp(min=0).sqrt().sum()
+def _between(a: Moments, factor_a: torch.Tensor, b: Moments) -> float:
+    if b.few is not None:
+        cross = torch.linalg.svdvals(factor_a @ b.few.T).sum()
+    else:  # without b's root, which is another eigenproblem
+        squares = torch.linalg.eigvalsh(factor_a @ b.covariance @ factor_a.T)
+        cross = squares.clamp(min=0).sqrt().sum()
     distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace() - 2 * cross
     return max(float(distance), 0.0)
 
@@ -59,13 +71,13 @@ def frechet_distance_sd(a: torch.Tensor, b: torch.Tensor, rng: torch.Generator) 
     Each set in turn is computed without one of its groups of rows (20 at most); N at least 3.
     """
 
-    def variance(varied: torch.Tensor, other: Moments, root: torch.Tensor) -> torch.Tensor:
+    def variance(varied: torch.Tensor, other: Moments, factor: torch.Tensor) -> torch.Tensor:
         subsets = without(deal(len(varied), rng))
-        distances = [_between(other, root, Moments.of(varied[rows])) for rows in subsets]
+        distances = [_between(other, factor, Moments.of(varied[rows])) for rows in subsets]
         return spread(torch.tensor(distances)).square()
 
     first, second = Moments.of(a), Moments.of(b)
-    return float((variance(a, second, second.root()) + variance(b, first, first.root())).sqrt())
+    return float((variance(a, second, second.factor()) + variance(b, first, first.factor())).sqrt())
 
 
 def frechet_infinity(a: torch.Tensor, b: torch.Tensor) -> float:

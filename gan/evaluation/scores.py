@@ -76,7 +76,7 @@ def _infinity(
     rng: torch.Generator,
 ) -> None:
     value, floor = feature_metrics.frechet_infinity(real, fake), feature_metrics.frechet_infinity(real, other)
-    if real.shape[1] > feature_metrics.WIDE:  # hundreds of such eigenproblems would take an hour
+    if min(real.shape) > feature_metrics.WIDE:  # hundreds of such eigenproblems would take an hour
         scores.values |= {key: float(f"{value:.6g}"), f"{key}_floor": float(f"{floor:.6g}")}
         return
     (sd,) = intervals.jackknife(

@@ -23,6 +23,18 @@ def test_frechet_distance_is_the_matrix_square_root_formula() -> None:
     assert feature_metrics.frechet_distance(a, b) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("rows_a", "rows_b"), [(60, 70), (10, 70), (60, 9), (10, 9)])
+def test_frechet_distance_of_fewer_rows_than_features_is_the_formula(rows_a: int, rows_b: int) -> None:
+    mixing = normal(24, 24, 0)
+    a, b = normal(rows_a, 24, 1) @ mixing, normal(rows_b, 24, 2, mean=0.5, scale=1.5)
+    mean_a, mean_b = (x.double().mean(0).numpy() for x in (a, b))
+    cov_a, cov_b = (np.cov(x.double().numpy(), rowvar=False) for x in (a, b))
+    eigenvalues = np.linalg.eigvals(cov_a @ cov_b).real.clip(0)  # SciPy's sqrtm is for regular matrices
+    trace = np.trace(cov_a + cov_b) - 2 * np.sqrt(eigenvalues[eigenvalues > 1e-6]).sum()
+    expected = ((mean_a - mean_b) ** 2).sum() + trace
+    assert feature_metrics.frechet_distance(a, b) == pytest.approx(expected, rel=1e-6)
+
+
 def test_frechet_distance_has_its_closed_form_in_one_dimension() -> None:
     a = torch.tensor([[-1.0], [1.0]])
     b = torch.tensor([[1.0], [5.0]])  # standard deviations 2**.5 and 8**.5, means 0 and 3

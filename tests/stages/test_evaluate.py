@@ -220,7 +220,7 @@ def test_a_published_network_takes_the_extractor_s_place(
     assert scores["features"] == "dinov2"
 
 
-@pytest.mark.slow  # the jackknife of 1,280 features
+@pytest.mark.slow
 def test_efficientnet_measures_by_weights_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gan.networks import efficientnet_lite
 

@@ -9,7 +9,7 @@ import torch
 from gan import params
 from gan.params import Network, Train
 from gan.training.loop import Data, Loop
-from tests.conftest import DEFAULTS
+from tests.conftest import DEFAULTS, UNPENALISED
 
 MakeLoop = Callable[..., Loop]
 
@@ -32,7 +32,7 @@ def make_loop(tmp_path: Path) -> MakeLoop:
         steps = {"batch_size": 8, "epochs": 100, "max_steps": 12, "snapshots": 3, "log_every": 5}
         settings = {k: v for k, v in changes.items() if not k.startswith("network_")}
         train = Train.model_validate(
-            {**default.train.model_dump(), "checkpoint_seconds": 0, **steps, **settings}
+            {**default.train.model_dump(), "checkpoint_seconds": 0, **UNPENALISED, **steps, **settings}
         )
         precision = torch.bfloat16 if train.precision == "bf16" else torch.float32
         return Loop(network, train, data, tmp_path / folder, "cpu", precision=precision)

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 from gan import devices, params
 from gan.params import Network, Train
 from gan.training.loop import COLUMNS, Data, Loop
-from tests.conftest import ROOT
+from tests.conftest import ROOT, UNPENALISED
 
 CURVES: dict[str, dict[str, object]] = {
     "dcgan": {"network_conditional": False},
@@ -48,7 +48,7 @@ def curve(name: str, folder: Path, *, threads: int = 1, **changes: object) -> pd
     train = {k: v for k, v in values.items() if not k.startswith("network_")}
     loop = Loop(
         Network.model_validate({**default.network.model_dump(), **network}),
-        Train.model_validate({**default.train.model_dump(), **train}),
+        Train.model_validate({**default.train.model_dump(), **UNPENALISED, **train}),
         digits(),
         folder,
         "cpu",
