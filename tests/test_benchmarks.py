@@ -1,11 +1,14 @@
 """The benchmarks start: nothing else runs them, so what they import and how they are called goes stale."""
 
 import importlib
+import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from benchmarks.emoji import people
 from tests.conftest import ROOT, command, copy_project, set_params
 from tests.stages.project import TINY_PIPELINE
 
@@ -15,6 +18,17 @@ MODULES = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py"))
 @pytest.mark.parametrize("name", [name for name in MODULES if name not in ("__init__", "worker")])
 def test_it_imports(name: str) -> None:
     importlib.import_module(f"benchmarks.{name}")
+
+
+def test_the_people_of_the_emoji_font_are_all_different_and_a_missing_font_is_one_line(
+    tmp_path: Path,
+) -> None:
+    texts = [text for _, text in people()]
+    assert len(set(texts)) == len(texts) == 852
+    asked = ["-m", "benchmarks.emoji", "--font", "nowhere.ttf", "--out", tmp_path / "out"]
+    done = subprocess.run([sys.executable, *asked], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and not (tmp_path / "out").exists()
+    assert done.stderr == "error: --font nowhere.ttf: no font; install fonts-noto-color-emoji\n"
 
 
 @pytest.mark.slow
