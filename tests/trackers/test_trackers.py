@@ -19,6 +19,7 @@ from PIL import Image
 from gan.errors import UserError
 from gan.runtime import live_record
 from gan.trackers import flat
+from tests.flows.harness import wait_for
 from tests.stages.project import ENVIRONMENT, TINY_TRAINING, Project
 
 EVERY = ("tensorboard", "mlflow", "dvclive", "wandb")
@@ -227,6 +228,12 @@ def test_a_name_that_is_no_tracker(tmp_path: Path) -> None:
     assert "track.to" in refusal and "tensorbord" in refusal and "'tensorboard'" in refusal
 
 
+def listens(port: int) -> bool:
+    """Say whether something on this machine takes connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture
 def mlflow_server(tmp_path: Path) -> Iterator[str]:
     """A real server on SQLite, in an environment of its own: it needs an older pyarrow than ours."""
@@ -251,11 +258,7 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
             stderr=log,
             start_new_session=True,
         )
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.2)
+    wait_for(lambda: listens(port), 300)  # its first start compiles thousands of files
     yield f"http://127.0.0.1:{port}"
     os.killpg(server.pid, signal.SIGTERM)
     server.wait(timeout=30)

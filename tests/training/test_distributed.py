@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from gan.training.distributed import World
-from tests.conftest import ROOT
+from tests.conftest import ROOT, UNPENALISED
 from tests.stages.project import ENVIRONMENT, Project
 from tests.training.two_processes import SETTINGS, build, gradients
 
@@ -26,6 +26,7 @@ from tests.training.two_processes import SETTINGS, build, gradients
 TOLERANCE = 2e-3
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
 SMALL = {
+    **{f"train__{key}": value for key, value in UNPENALISED.items()},
     "network__base_channels": 4,
     "train__batch_size": 32,
     "train__max_steps": 40,
