@@ -5,7 +5,9 @@ distances from the same extractor. All sums are in float64. Distances between im
 precision_recall.py and copies.py, kernels in kernel_distance.py.
 """
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -18,28 +20,39 @@ WIDE = 512  # more features and more rows than this: an eigenproblem takes secon
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean (d,) and unbiased covariance (d, d) of features, float64.
-
-    ``few``: where there are fewer rows than features, a factor (N, d) of the covariance, few.T @ few.
-    """
+    """Mean (d,) and centred rows (N, d) of features, float64, with the unbiased covariance made of them."""
 
     mean: torch.Tensor
-    covariance: torch.Tensor
-    few: torch.Tensor | None
+    centred: torch.Tensor
 
     @classmethod
     def of(cls, features: torch.Tensor) -> "Moments":
         """Return those of features (N, d), N at least 2."""
         features = features.double()
-        centred = features - features.mean(0)
-        degrees = len(features) - 1
-        few = centred / degrees**0.5 if len(features) < features.shape[1] else None
-        return cls(features.mean(0), centred.T @ centred / degrees, few)
+        mean = features.mean(0)
+        return cls(mean, features - mean)
+
+    @property
+    def few(self) -> bool:
+        """Whether there are fewer rows than features: then the covariance (d, d) is better not computed."""
+        return self.centred.shape[0] < self.centred.shape[1]
+
+    @cached_property
+    def covariance(self) -> torch.Tensor:
+        """The unbiased covariance (d, d)."""
+        covariance: torch.Tensor = self.centred.T @ self.centred / (len(self.centred) - 1)
+        return covariance
+
+    def trace(self) -> torch.Tensor:
+        """Return the covariance's trace, the sum of all variances."""
+        if self.few:
+            return self.centred.square().sum() / (len(self.centred) - 1)
+        return self.covariance.trace()
 
     def factor(self) -> torch.Tensor:
-        """Return F with F.T @ F the covariance: ``few``, or its symmetric square root (d, d)."""
-        if self.few is not None:
-            return self.few
+        """Return F with F.T @ F the covariance: of a few rows (N, d), else its symmetric root (d, d)."""
+        if self.few:
+            return self.centred / math.sqrt(len(self.centred) - 1)
         values, vectors = torch.linalg.eigh(self.covariance)
         root: torch.Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
         return root
@@ -56,12 +69,12 @@ def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 def _between(a: Moments, factor_a: torch.Tensor, b: Moments) -> float:
-    if b.few is not None:
-        cross = torch.linalg.svdvals(factor_a @ b.few.T).sum()
+    if b.few:
+        cross = torch.linalg.svdvals(factor_a @ b.factor().T).sum()
     else:  # without b's root, which is another eigenproblem
         squares = torch.linalg.eigvalsh(factor_a @ b.covariance @ factor_a.T)
         cross = squares.clamp(min=0).sqrt().sum()
-    distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace() - 2 * cross
+    distance = (a.mean - b.mean).square().sum() + a.trace() + b.trace() - 2 * cross
     return max(float(distance), 0.0)
 
 
