@@ -2,9 +2,9 @@
 
     python -m benchmarks.emoji --out FOLDER
 
-Debian's package `fonts-noto-color-emoji` has the font. FOLDER gets train/CLASS and test/CLASS, 426 images
-each of men, women and persons of many professions, gestures, hair and skin colours: 64×64 pixels, on white.
-Set `data.source` to it and `data.image_size` to 64. For `benchmarks.few`.
+Debian's package `fonts-noto-color-emoji` has the font. FOLDER gets 426 images in train/ and 426 in test/,
+each half with the classes man, woman and person: many professions, gestures, hair and skin colours, 64×64
+pixels, on white. For `benchmarks.few`, set `data.source` to FOLDER and `data.image_size` to 64.
 """
 
 import argparse

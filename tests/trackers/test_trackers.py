@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from gan.errors import UserError
 from gan.runtime import live_record
 from gan.trackers import flat
 from tests.flows.harness import wait_for
+from tests.flows.storage import free_port, listens
 from tests.stages.project import ENVIRONMENT, TINY_TRAINING, Project
 
 EVERY = ("tensorboard", "mlflow", "dvclive", "wandb")
@@ -228,12 +228,6 @@ def test_a_name_that_is_no_tracker(tmp_path: Path) -> None:
     assert "track.to" in refusal and "tensorbord" in refusal and "'tensorboard'" in refusal
 
 
-def listens(port: int) -> bool:
-    """Say whether something on this machine takes connections there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture
 def mlflow_server(tmp_path: Path) -> Iterator[str]:
     """A real server on SQLite, in an environment of its own: it needs an older pyarrow than ours."""
@@ -244,9 +238,7 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
     install = [uv, "pip", "install", "-q", "--python", programs / "python", f"mlflow=={VERSION}"]
     if subprocess.run(install, check=False, capture_output=True).returncode:
         pytest.skip("no index of packages in reach, to install MLflow's server from")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [programs / "mlflow", "server", "--port", str(port)]
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     with open(tmp_path / "server.log", "wb") as log:
