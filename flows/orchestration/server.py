@@ -4,6 +4,7 @@ Prefect would start one itself, but it would stay when the run is killed.
 """
 
 import atexit
+import http.client
 import os
 import shutil
 import socket
@@ -92,8 +93,10 @@ def configured() -> str:
             pass
     except urllib.error.HTTPError:  # it wants to know who asks: there it is
         pass
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
+        if isinstance(error, http.client.HTTPException):
+            reason = "what listens there speaks no HTTP"
         raise UserError(
             f"PREFECT_API_URL: {url}: no server answers there ({reason}); "
             f"`prefect server start`, or {_without()}"
@@ -128,7 +131,9 @@ def _stop(commands: Commands, thread: threading.Thread) -> None:
 def _wait(url: str, thread: threading.Thread, lines: deque[str]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while thread.is_alive() and time.monotonic() < deadline:
-        with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310
+        # Before the server listens, Linux may connect an attempt to itself: its answer is no HTTP.
+        health = suppress(OSError, http.client.HTTPException)
+        with health, urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310
             return
         time.sleep(0.1)
     _refuse_full(lines)

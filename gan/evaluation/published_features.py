@@ -5,9 +5,9 @@ a file is read only if its checksum is the one in params.yaml, and only as tenso
 those tensors. EfficientNet-Lite0 needs neither: its weights come in a package (gan/networks).
 """
 
+import http.client
 import io
 import pickle  # only the name of its error
-import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -138,7 +138,7 @@ def _download(address: str, path: Path) -> None:
         ):
             while block := answer.read(1 << 20):
                 target.write(block)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         if isinstance(error, OSError) and error.filename == str(path):
             raise
         status = getattr(error, "code", 500)

@@ -16,7 +16,7 @@ class Site:
     """Files by path. Each bad day in ``days`` befalls one request; then all is well."""
 
     files: dict[str, bytes]
-    days: list[dict[str, object]] = field(default_factory=list)  # cut: bytes sent; status; headers; length
+    days: list[dict[str, object]] = field(default_factory=list)  # keys: see `answer`
     ranges: bool = True
     version: str = "ETag"  # "ETag", "weak", "Last-Modified" or ""
     seconds: float = 0.0  # between two pieces
@@ -67,6 +67,7 @@ def serving(site: Site) -> Iterator[Site]:
 
 
 def answer(request: http.server.BaseHTTPRequestHandler, site: Site) -> None:
+    """Send a file; a bad day's keys: cut (bytes sent), stall, status, headers, length (as announced)."""
     day = site.days.pop(0) if site.days else {}
     content = site.files.get(request.path.partition("?")[0].lstrip("/"))
     status = day.get("status") or (404 if content is None else 200)
@@ -97,10 +98,14 @@ def answer(request: http.server.BaseHTTPRequestHandler, site: Site) -> None:
     if request.command == "HEAD":
         return
     cut = int(str(day.get("cut", len(body))))
+    if "stall" in day:  # nothing after this byte of the file, until the client goes away
+        cut = max(0, int(str(day["stall"])) - start)
     try:
         for offset in range(0, cut, site.piece):
             request.wfile.write(body[offset : min(offset + site.piece, cut)])
             time.sleep(site.seconds)
+        if "stall" in day:
+            request.connection.recv(1)
     except OSError:  # the client went away
         return
     if cut < len(body):

@@ -7,6 +7,7 @@ import builtins
 import hashlib
 import http.server
 import pickle
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -263,6 +264,24 @@ def test_a_dead_address_may_answer_later(tmp_path: Path, monkeypatch: pytest.Mon
         bring_weights(sought)
     assert "u:s" not in str(caught.value)
     assert not list(tmp_path.rglob("*w*.tmp"))
+
+
+def test_an_address_of_no_web_server_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=greet, args=(other,), daemon=True).start()
+        address = f"http://127.0.0.1:{other.getsockname()[1]}/w"
+        sought = SimpleNamespace(features="inception", weights=address, weights_sha256="1" * 64)
+        with pytest.raises(Unreachable, match="give the path of a copy"):
+            bring_weights(sought)
+
+
+def greet(listener: socket.socket) -> None:
+    """Answer one caller as an SSH server does."""
+    line, _ = listener.accept()
+    with line:
+        line.recv(1 << 16)
+        line.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
 def test_only_the_published_file_s_distances_are_called_fid(inception: Path) -> None:

@@ -3,11 +3,9 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +17,7 @@ from filelock import FileLock
 
 from tests.flows.experiment import Experiment, make_experiment
 from tests.flows.harness import Server, Toy, make_toy, wait_for
+from tests.flows.storage import answers, free_port
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _start(home: Path) -> dict[str, Any]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     variables = {**os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1"}
     variables |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_SERVER_UI_ENABLED": "false"}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
@@ -54,13 +51,8 @@ def _start(home: Path) -> dict[str, Any]:
         process = subprocess.Popen(command, env=variables, stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{port}/api"
 
-    def healthy() -> bool:
-        with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
-            return True
-        return False
-
     try:
-        wait_for(healthy, 300)
+        wait_for(lambda: answers(f"{url}/health"), 300)
     except BaseException:
         _stop(process.pid)
         raise

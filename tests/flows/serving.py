@@ -18,7 +18,7 @@ import psutil
 
 from tests.flows.harness import wait_for
 from tests.flows.model_project import Model
-from tests.flows.storage import free_port, running
+from tests.flows.storage import answers, free_port, running
 from tests.missing_programs import skip_without
 
 POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)  # where Debian has it
@@ -72,9 +72,7 @@ class Service:
             self.process.wait(5)
 
     def healthy(self) -> bool:
-        with suppress(OSError), urllib.request.urlopen(f"{self.api['PREFECT_API_URL']}/health", timeout=5):
-            return True
-        return False
+        return answers(f"{self.api['PREFECT_API_URL']}/health")
 
     def ask(self, what: str, body: object = None) -> Any:
         request = urllib.request.Request(

@@ -1,11 +1,13 @@
 """Real storage servers on loopback: sshd, an S3-protocol server, and a line to them that can be cut."""
 
 import getpass
+import http.client
 import os
 import socket
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +27,19 @@ def free_port() -> int:
 
 
 def listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+    """Whether a server accepts connections at the port.
+
+    Linux may give a connection the very port that it asks for, when nobody listens there: it then
+    reaches itself, and is none.
+    """
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as line:
+        return line.getsockname() != line.getpeername()
+    return False
+
+
+def answers(url: str) -> bool:
+    """Whether a web server answers a GET of the address with success."""
+    with suppress(OSError, http.client.HTTPException), urllib.request.urlopen(url, timeout=5):
         return True
     return False
 

@@ -235,11 +235,12 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
 
     uv, programs = Path(sys.executable).parent / "uv", tmp_path / "venv" / "bin"
     subprocess.run([uv, "venv", "-q", "--python", sys.executable, programs.parent], check=True)
-    install = [uv, "pip", "install", "-q", "--python", programs / "python", f"mlflow=={VERSION}"]
+    install = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", programs / "python"]
+    install.append(f"mlflow=={VERSION}")
     if subprocess.run(install, check=False, capture_output=True).returncode:
         pytest.skip("no index of packages in reach, to install MLflow's server from")
     port = free_port()
-    command = [programs / "mlflow", "server", "--port", str(port)]
+    command = [programs / "mlflow", "server", "--port", str(port), "--workers", "1"]
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     with open(tmp_path / "server.log", "wb") as log:
         server = subprocess.Popen(
@@ -250,7 +251,8 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
             stderr=log,
             start_new_session=True,
         )
-    wait_for(lambda: listens(port), 300)  # its first start compiles thousands of files
+    wait_for(lambda: listens(port) or server.poll() is not None, 300)
+    assert server.poll() is None, (tmp_path / "server.log").read_text()
     yield f"http://127.0.0.1:{port}"
     os.killpg(server.pid, signal.SIGTERM)
     server.wait(timeout=30)
