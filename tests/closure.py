@@ -38,14 +38,14 @@ def _empty(path: Path) -> bool:
     )
 
 
-def _named_data(path: Path, package: Path) -> Iterator[Path]:
-    """Yield files of the package that are no source and whose name stands in the file (a template)."""
+def _named_data(path: Path, data: list[Path]) -> Iterator[Path]:
+    """Yield those of the data files whose name stands in the source file (a template)."""
     texts = {
         node.value
         for node in ast.walk(parse(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    yield from (data for data in data_files(package) if any(text.endswith(data.name) for text in texts))
+    yield from (each for each in data if any(text.endswith(each.name) for text in texts))
 
 
 def data_files(package: Path) -> list[Path]:
@@ -57,7 +57,8 @@ def data_files(package: Path) -> list[Path]:
 def closure(path: Path, root: Path, package: str = "gan") -> set[str]:
     """Return the files of the package that ``path`` needs, itself included, relative to the root."""
     files = sources(path, root, package)
-    named = {data for file in files for data in _named_data(file, root / package)}
+    data = data_files(root / package)
+    named = {each for file in files for each in _named_data(file, data)}
     needed = {file for file in files if not (file.name == "__init__.py" and _empty(file))}
     return {file.relative_to(root).as_posix() for file in needed | named}
 
