@@ -14,7 +14,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.front_door import command_table
-from flows.front_door.flow_options import TOLERANCE
+from flows.front_door.record_options import TOLERANCE
 from flows.judge import differences
 from flows.judge.rebuild_verdict import (
     DIFFERENT,

@@ -18,7 +18,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.front_door import command_table
-from flows.front_door.flow_options import DELAYS, HOURS, KEPT
+from flows.front_door.flow_options import DELAYS, HOURS
+from flows.front_door.record_options import KEPT
 from flows.judge.gate import Decision
 from flows.judge.stage_outcomes import FAILED, Outcome, PipelineFailed, summary
 from flows.orchestration import artifacts, run_context

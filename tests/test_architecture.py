@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,16 @@ def test_imports_point_one_way() -> None:
     for path in GAN:
         stages = {module for module in imported(path, ROOT) if module.startswith("gan.stages")}
         assert not stages, f"{name(path)} imports {', '.join(sorted(stages))}: stages meet in files"
+
+
+@pytest.mark.parametrize("path", GAN + FLOWS, ids=name)
+def test_a_file_can_be_read_at_one_sitting(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_a_folder_has_few_modules() -> None:
+    modules = Counter(path.parent for path in GAN + FLOWS)
+    assert {name(folder): count for folder, count in modules.items() if count > 15} == {}
 
 
 def test_flows_import_without_torch() -> None:

@@ -1,10 +1,10 @@
-"""Every command of `ganflow`: a line here is all that a new one needs."""
+"""Every command of `ganflow`: its module, and the function that adds its options."""
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flows.front_door import flow_options
+from flows.front_door import flow_options, record_options
 from gan import command_options
 from gan.command_options import Check, Parser, parse
 
@@ -27,15 +27,15 @@ COMMANDS = {
     "promote": Command("flows.promote", flow_options.promote),
     "sweep": Command("flows.sweep", flow_options.sweep),
     "serve": Command("flows.serve", flow_options.serve),
-    "history": Command("flows.history", flow_options.history),
-    "reproduce": Command("flows.reproduce", flow_options.reproduce),
-    "verify": Command("flows.verify", flow_options.verify),
-    "evaluate": Command("flows.models.evaluate", flow_options.evaluate),
-    "publish": Command("flows.models.publish", flow_options.publish),
-    "push": Command("flows.push", flow_options.push),
-    "watch": Command("flows.watch", flow_options.watch),
-    "page": Command("flows.page", flow_options.page),
-    "clean": Command("flows.clean", flow_options.clean),
+    "history": Command("flows.history", record_options.history),
+    "reproduce": Command("flows.reproduce", record_options.reproduce),
+    "verify": Command("flows.verify", record_options.verify),
+    "evaluate": Command("flows.models.evaluate", record_options.evaluate),
+    "publish": Command("flows.models.publish", record_options.publish),
+    "push": Command("flows.push", record_options.push),
+    "watch": Command("flows.pages.watch", record_options.watch),
+    "page": Command("flows.page", record_options.page),
+    "clean": Command("flows.clean", record_options.clean),
     "automations": Command("flows.automations", flow_options.automations),
     "sample": Command("gan.sample", command_options.sample),
     "export": Command("gan.export.__main__", command_options.export),

@@ -54,7 +54,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def watched(project: Project) -> Iterator[str]:
     """The page's address."""
-    command = [sys.executable, "-m", "flows.watch", "--port", "0"]
+    command = [sys.executable, "-m", "flows.pages.watch", "--port", "0"]
     process = subprocess.Popen(command, cwd=project.path, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     line = process.stdout.readline()
@@ -200,7 +200,7 @@ def test_it_answers_loopback_alone_and_shows_no_other_file(project: Project, wat
 
 def test_ports(project: Project, watched: str) -> None:
     def refused(port: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "flows.watch", "--port", port]
+        command = [sys.executable, "-m", "flows.pages.watch", "--port", port]
         ran = subprocess.run(
             command,
             cwd=project.path,
