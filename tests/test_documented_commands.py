@@ -26,10 +26,10 @@ ELSEWHERE = {
     r"python -m (pytest|tests)": "CI does this, around these tests",
     r"python -m benchmarks": "hours; see benchmarks/README.md",
     r"sudo |export |dvc config cache\.": "another machine",
-    r".*(ssh|s3)://|dvc remote modify": "a server; tests/flows/test_storage.py",
+    r".*\b(?!http|hf)\w+://|dvc remote modify": "a server; tests/flows/test_storage.py",
     r".*cifar10": "a download; tests/download",
     r"ganflow (serve|automations)|prefect ": "a server; tests/flows/test_serve.py",
-    r"ganflow watch": "ends by Ctrl-C; tests/flows/test_watch.py",
+    r"ganflow watch": "ends by Ctrl-C; tests/flows/pages/test_watch.py",
     r"torchrun|.*train\.devices": "many devices; tests/training/test_distributed.py",
     r".*--on dask": "another scheduler; tests/flows/test_sweep.py",
 }

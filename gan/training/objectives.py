@@ -4,7 +4,7 @@
 the label of real ones (1, or less with one-sided label smoothing: Salimans 2016, arXiv:1606.03498, 3.4).
 The result is (loss_d, loss_g), both to be minimised, both scalars.
 
-A new objective is one function here and its name in the table in gan/params.py.
+A new objective is one function here and its name in `Objective` in gan/params/training.py.
 """
 
 from torch import Tensor
