@@ -51,7 +51,7 @@ def retrain(parser: Parser) -> None:
     parser.add_argument(
         "-S", "--set-param", action="append", default=[], metavar="NAME=VALUE", help="a param of this run"
     )
-    parser.add_argument("--refresh-data", action="store_true", help="download anew")
+    parser.add_argument("--refresh-data", action="store_true", help="download again")
     parser.add_argument("--no-gate", action="store_true", help="do not ask whether it becomes the champion")
     parser.add_argument("--git-remote", metavar="NAME", help="push branch and version there")
     _unpinned(parser)
