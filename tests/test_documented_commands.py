@@ -26,7 +26,7 @@ ELSEWHERE = {
     r"python -m (pytest|tests)": "CI does this, around these tests",
     r"python -m benchmarks": "hours; see benchmarks/README.md",
     r"sudo |export |dvc config cache\.": "another machine",
-    r".*\b(?!http|hf)\w+://|dvc remote modify": "a server; tests/flows/test_storage.py",
+    r".*(ssh|s3)://|dvc remote modify": "a server; tests/flows/test_storage.py",
     r".*cifar10": "a download; tests/download",
     r"ganflow (serve|automations)|prefect ": "a server; tests/flows/test_serve.py",
     r"ganflow watch": "ends by Ctrl-C; tests/flows/pages/test_watch.py",

@@ -30,9 +30,7 @@ def run(parser: Parser) -> Check:
     With -S it runs `dvc exp run`, and the result is a DVC experiment. A value is taken literally: spaces,
     commas and signs need no quotes but the shell's.
     """
-    parser.add_argument(
-        "-S", "--set-param", action="append", default=[], metavar="NAME=VALUE", help="a param of this run"
-    )
+    _params(parser)
     parser.add_argument("--name", help="of the experiment, with -S")
     parser.add_argument("--force", action="store_true", help="run every stage, changed or not")
     parser.add_argument(
@@ -48,9 +46,7 @@ def retrain(parser: Parser) -> None:
     committed to a branch `retrain/<time>`; then the gate decides whether it becomes the champion.
     """
     parser.add_argument("revision", nargs="?", default="HEAD", help="what to start from; HEAD")
-    parser.add_argument(
-        "-S", "--set-param", action="append", default=[], metavar="NAME=VALUE", help="a param of this run"
-    )
+    _params(parser)
     parser.add_argument("--refresh-data", action="store_true", help="download again")
     parser.add_argument("--no-gate", action="store_true", help="do not ask whether it becomes the champion")
     parser.add_argument("--git-remote", metavar="NAME", help="push branch and version there")
@@ -134,6 +130,12 @@ def automations(parser: Parser) -> None:
         default=SILENT,
         metavar="SECONDS",
         help=f"without a sign of life make a run Crashed; {SILENT}, at least {LEAST_SILENT}",
+    )
+
+
+def _params(parser: Parser) -> None:
+    parser.add_argument(
+        "-S", "--set-param", action="append", default=[], metavar="NAME=VALUE", help="a param of this run"
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +36,25 @@ class Site:
 
     def ranges_asked(self) -> list[str | None]:
         return [asked.get("Range") for asked in self.asked]
+
+
+SSH = b"SSH-2.0-OpenSSH_9.2\r\n"
+
+
+@contextmanager
+def saying(*answers: bytes) -> Iterator[str]:
+    """Answer one caller with each of these bytes, in turn, whatever was asked; yields the address."""
+
+    def answer_all() -> None:
+        for content in answers:
+            line, _ = listener.accept()
+            with line:
+                line.recv(1 << 16)
+                line.sendall(content)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer_all, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import builtins
 import hashlib
 import http.server
 import pickle
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from gan.evaluation.published_features import bring_weights, load_reference
 from gan.networks import dinov2
 from gan.params import Evaluate
 from tests.conftest import DEFAULTS
+from tests.data.web_site import SSH, saying
 
 EVALUATE = params.load(DEFAULTS).evaluate
 
@@ -268,20 +268,10 @@ def test_a_dead_address_may_answer_later(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_an_address_of_no_web_server_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        threading.Thread(target=greet, args=(other,), daemon=True).start()
-        address = f"http://127.0.0.1:{other.getsockname()[1]}/w"
-        sought = SimpleNamespace(features="inception", weights=address, weights_sha256="1" * 64)
+    with saying(SSH) as address:
+        sought = SimpleNamespace(features="inception", weights=f"{address}/w", weights_sha256="1" * 64)
         with pytest.raises(Unreachable, match="give the path of a copy"):
             bring_weights(sought)
-
-
-def greet(listener: socket.socket) -> None:
-    """Answer one caller as an SSH server does."""
-    line, _ = listener.accept()
-    with line:
-        line.recv(1 << 16)
-        line.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
 def test_only_the_published_file_s_distances_are_called_fid(inception: Path) -> None:

@@ -3,12 +3,13 @@
 import getpass
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -45,19 +46,28 @@ def answers(url: str) -> bool:
 
 
 @contextmanager
-def running(command: list[str], log: Path, port: int, **variables: str) -> Iterator[None]:
-    """Run a server until the block ends."""
+def running(
+    command: Sequence[str | Path], log: Path, port: int, *, seconds: float = 60, **variables: str
+) -> Iterator[None]:
+    """Run a server in the folder of its log until the block ends; ``seconds``: to start, at most."""
     with open(log, "wb") as file:
         process = subprocess.Popen(
-            command, stdout=file, stderr=file, env={**os.environ, **variables}, start_new_session=True
+            command,
+            cwd=log.parent,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, **variables},
+            start_new_session=True,
         )
     try:
-        wait_for(lambda: listens(port) or process.poll() is not None, 60)
+        wait_for(lambda: listens(port) or process.poll() is not None, seconds)
         assert process.poll() is None, log.read_text()
         yield
     finally:
         process.terminate()
         process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started and left
 
 
 @contextmanager

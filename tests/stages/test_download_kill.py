@@ -35,7 +35,7 @@ def test_killed_at_several_moments(tmp_path, content):
             asked = len(site.asked)
             site.days.append({"stall": sent})
             process = project.start("download")
-            wait_for(lambda a=asked, n=sent: len(site.asked) > a and come(project) == n, 60)
+            wait_for(lambda a=asked, n=sent: len(site.asked) > a and come(project) == n, 30)
             process.send_signal(signal.SIGKILL)
             process.communicate()
             assert {path: data for path, data in project.tree("data").items() if ".tmp" not in path} == before
@@ -58,7 +58,7 @@ def test_killed_in_the_middle_of_a_folder(tmp_path):
     with serving(Site(pages, days=[{}] * 15 + [{"stall": 1}])) as site:
         project = Project(tmp_path / "p", f"{site.url}/set/")
         process = project.start("download")
-        wait_for(lambda: len(site.asked) > 15, 60)
+        wait_for(lambda: len(site.asked) > 15, 30)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert not (project.path / "data" / "raw").exists()

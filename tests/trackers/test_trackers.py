@@ -18,8 +18,7 @@ from PIL import Image
 from gan.errors import UserError
 from gan.runtime import live_record
 from gan.trackers import flat
-from tests.flows.harness import wait_for
-from tests.flows.storage import free_port, listens
+from tests.flows.storage import free_port, running
 from tests.stages.project import ENVIRONMENT, TINY_TRAINING, Project
 
 EVERY = ("tensorboard", "mlflow", "dvclive", "wandb")
@@ -241,21 +240,10 @@ def mlflow_server(tmp_path: Path) -> Iterator[str]:
         pytest.skip("no index of packages in reach, to install MLflow's server from")
     port = free_port()
     command = [programs / "mlflow", "server", "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    with open(tmp_path / "server.log", "wb") as log:
-        server = subprocess.Popen(
-            [*command, "--backend-store-uri", "sqlite:///server.db"],
-            cwd=tmp_path,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    wait_for(lambda: listens(port) or server.poll() is not None, 300)
-    assert server.poll() is None, (tmp_path / "server.log").read_text()
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(server.pid, signal.SIGTERM)
-    server.wait(timeout=30)
+    command += ["--backend-store-uri", "sqlite:///server.db"]
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    with running(command, tmp_path / "server.log", port, seconds=300, PATH=path):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.slow

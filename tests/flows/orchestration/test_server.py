@@ -1,6 +1,5 @@
 """What answers at the address of a Prefect server, and is none."""
 
-import socket
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.orchestration import server
 from gan.errors import UserError
+from tests.data.web_site import SSH, saying
 
 HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ntrue"
 
@@ -17,17 +17,8 @@ HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ntru
 @pytest.fixture
 def greeting() -> Iterator[str]:
     """An address that answers the first caller as an SSH server does, the second as Prefect's."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_greet, args=(listener,), daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-
-
-def _greet(listener: socket.socket) -> None:
-    for greeting in (b"SSH-2.0-OpenSSH_9.2\r\n", HEALTHY):
-        line, _ = listener.accept()
-        with line:
-            line.recv(1 << 16)
-            line.sendall(greeting)
+    with saying(SSH, HEALTHY) as address:
+        yield f"{address}/api"
 
 
 def test_a_configured_address_of_another_program_is_one_line(greeting: str) -> None:
