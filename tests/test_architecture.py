@@ -155,6 +155,16 @@ def test_no_tracked_file_knows_this_machine() -> None:
             assert here not in content, name(path)
 
 
+def test_the_source_files_that_the_docs_name_exist() -> None:
+    sources = [path for path in tracked_files() if path.suffix == ".py"]
+    known = {name(path) for path in sources} | {path.name for path in sources}
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    named = {file for page in pages for file in re.findall(r"`([\w/]+\.py)`", page.read_text("utf-8"))}
+    assert {file for file in named - known if "NAME" not in file} == set()
+    table = set(re.findall(r"`(\w+\.py)`", (ROOT / "docs" / "training.md").read_text("utf-8")))
+    assert {path.name for path in (ROOT / "gan" / "training").glob("[!_]*.py")} <= table
+
+
 def test_a_modules_tests_are_where_its_name_says() -> None:
     """tests/x/test_y.py tests gan/x/y.py or flows/x/y.py; a file of another name tests several together."""
     named: dict[str, set[Path]] = {}
