@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,13 +54,17 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path, *, shared: bool = False) -> Iterator[BinaryIO]:
     """Open a binary file that takes the place of ``path`` when the block ends well.
 
     The bytes are on the disk before the name changes, so a reader, a crash or a full disk
     finds the old file or the new one, never a part. Raises OSError naming ``path``.
+
+    ``shared``: several processes may write it at once, and the last one's stays. What a killed one has
+    written is then left beside it; else the next run takes its place.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    each = f".{secrets.token_hex(8)}" if shared else ""
+    temporary = path.with_name(f".{path.name}{each}.tmp")
     try:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +79,9 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` atomically."""
-    with atomic_writer(path) as file:
+def write_bytes(path: Path, content: bytes, *, shared: bool = False) -> None:
+    """Write ``content`` to ``path`` atomically; ``shared`` as in `atomic_writer`."""
+    with atomic_writer(path, shared=shared) as file:
         file.write(content)
 
 

@@ -23,6 +23,16 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_a_shared_file_may_be_written_by_several_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    with files.atomic_writer(path, shared=True) as file:
+        file.write(b"sa")
+        files.write_bytes(path, b"same", shared=True)
+        file.write(b"me")
+    assert path.read_bytes() == b"same"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
 def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
     code = (
         "import resource, signal, sys; from pathlib import Path; from gan import files\n"

@@ -43,7 +43,7 @@ def load(file: str | Path = paths.GENERATOR, device: str = "auto") -> "TrainedMo
     if not any(name.startswith(PREFIX) for name in tensors):
         return TrainedModel(published(path, tensors, config), None, chosen)
     average = {k.removeprefix(AVERAGE): tensor for k, tensor in tensors.items() if k.startswith(AVERAGE)}
-    return TrainedModel(published(path, average, config), load_discriminator(tensors, config), chosen)
+    return TrainedModel(published(path, average, config), load_discriminator(path, tensors, config), chosen)
 
 
 class TrainedModel:

@@ -6,6 +6,7 @@ vector machine; this fits ridge regression.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn.utils import parametrizations
 
 from gan.data import images as pixels
 from gan.devices import side_by_side
+from gan.errors import UserError
 from gan.networks import mlp, residual, resnet
 from gan.networks.build import build_discriminator
 from gan.networks.discriminator_head import Head
@@ -27,8 +29,11 @@ PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # times the number of images, on stan
 PREFIX = "discriminator."
 
 
-def load_discriminator(tensors: dict[str, torch.Tensor], config: Mapping[str, Any]) -> nn.Module:
-    """Build the discriminator from the tensors and the configuration of models/final.safetensors."""
+def load_discriminator(path: Path, tensors: dict[str, torch.Tensor], config: Mapping[str, Any]) -> nn.Module:
+    """Build the discriminator of a models/final.safetensors: of what was read from ``path``.
+
+    Raises UserError where another version of this project made it.
+    """
     network = Network.model_validate(config["network"])
     counts = config["class_counts"] or ()
     model = build_discriminator(network, config["image_size"], config["channels"], len(counts))
@@ -37,7 +42,14 @@ def load_discriminator(tensors: dict[str, torch.Tensor], config: Mapping[str, An
         for layer in list(model.modules()):
             if isinstance(layer, nn.Linear | nn.Conv2d):
                 parametrizations.spectral_norm(layer)
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip()
+        raise UserError(
+            f"{path}: its discriminator is none of this version ({reason}); use the version that trained it, "
+            "or the published generator, which has no discriminator"
+        ) from None
     return model.eval()
 
 

@@ -186,7 +186,7 @@ def published_weights() -> dict[str, torch.Tensor]:
     content = KEPT.read_bytes() if KEPT.is_file() else b""
     if hashlib.sha256(content).hexdigest() != KEPT_SHA256:
         content = safetensors.torch.save(_from_package())
-        files.write_bytes(KEPT, content)
+        files.write_bytes(KEPT, content, shared=True)  # each of `train.devices` does
     return safetensors.torch.load(content)
 
 

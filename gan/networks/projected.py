@@ -4,7 +4,9 @@ generator of Liu 2021, "Towards Faster and Stabilized GAN Training" (FastGAN, ar
 The discriminator never sees pixels. It sees the maps of a network that was trained on ImageNet and stays
 as it is (`efficientnet_lite`), mixed across channels and scales by random convolutions that stay as they
 are, too: few images cannot be learnt by heart through features that others made. On each of the 4 scales
-stands a small discriminator. Gradients reach the generator through all of it.
+stands a small discriminator. Gradients reach the generator through all of it. Beyond the paper, each also
+sees how much a group of images differs (Karras 2018, "Progressive Growing of GANs", arXiv:1710.10196,
+section 3): else the generator draws few kinds of images.
 
 In the generator, small maps weigh the channels of maps that are 8 times as large (FastGAN, equation 1).
 Its noise is left out, since the same latents are the same image here. For a processor it is lightened:
@@ -23,6 +25,7 @@ from gan import seeds
 from gan.networks.discriminator_head import LEAK, Head
 from gan.networks.efficientnet_lite import WIDTHS, EfficientNetLite, enlarged
 from gan.networks.residual import doubled
+from gan.params.training import GROUP
 
 SKIP = 3  # doublings from a map to the one whose channels it weighs
 # Pixels at least that the features are of. Of 128 the network knows more, so `evaluate` shows it those. But
@@ -71,12 +74,13 @@ class Excitation(nn.Module):
         super().__init__()
         kernel = min(side, 4)
         self.pooled = side // kernel
-        self.first, self.second = nn.Conv2d(inputs, outputs, kernel), nn.Conv2d(outputs, outputs, 1)
+        # As convolutions of one place they took a third of the backward pass on a CPU.
+        self.first, self.second = nn.Linear(inputs * kernel**2, outputs), nn.Linear(outputs, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return weights (N, outputs, 1, 1) from 0 to 1 for ``x`` (N, inputs, side, side)."""
-        inner = F.leaky_relu(self.first(F.avg_pool2d(x, self.pooled)), 0.1)
-        return torch.sigmoid(self.second(inner))
+        inner = F.leaky_relu(self.first(F.avg_pool2d(x, self.pooled).flatten(1)), 0.1)
+        return torch.sigmoid(self.second(inner))[:, :, None, None]
 
 
 def _up(inputs: int, outputs: int) -> nn.Module:
@@ -153,14 +157,34 @@ class ScaleHead(nn.Module):
         layers: list[nn.Module] = []
         for _ in range((side // PLACES).bit_length() - 1):
             layers += [nn.Conv2d(width, width, 4, 2, 1), nn.LeakyReLU(LEAK, inplace=True)]
-        layers += [nn.Conv2d(width, width, 3, 1, 1), nn.LeakyReLU(LEAK, inplace=True)]
         self.layers = nn.Sequential(*layers)
+        self.last = nn.Sequential(nn.Conv2d(width + 1, width, 3, 1, 1), nn.LeakyReLU(LEAK, inplace=True))
         self.head = Head(width, 1, classes)
 
     def forward(self, maps: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """Return logits (N, places) for maps (N, width, side, side): `PLACES`² or one for each pixel."""
-        places = self.layers(maps).flatten(2).mT  # (N, places, width)
+        """Return logits (N, places) for maps (N, width, side, side): `PLACES`² or one for each pixel.
+
+        In evaluation mode every image is seen alone, so its activations do not depend on the others.
+        """
+        x = self.layers(maps)
+        spread = deviation(x) if self.training else x.new_zeros(len(x))
+        x = torch.cat([x, spread.to(x.dtype)[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
+        places = self.last(x).flatten(2).mT  # (N, places, width)
         count = places.shape[1]
         hot = None if labels is None else labels.repeat_interleave(count, 0)
         logits: torch.Tensor = self.head(places.flatten(0, 1).unsqueeze(2), hot).reshape(-1, count)
         return logits
+
+
+def deviation(maps: torch.Tensor) -> torch.Tensor:
+    """Return (N,) float32, at least 0: how much each group of maps (N, C, H, W) differs.
+
+    The standard deviation of each feature over a group, averaged over all features. A group is 4 images
+    that follow one another, or 2 or 1 where 4 does not divide N.
+    """
+    size = math.gcd(len(maps), GROUP)
+    groups = maps.float().unflatten(0, (-1, size))  # (groups, size, C, H, W)
+    variance = (groups - groups.mean(1, keepdim=True)).square().mean(1)
+    spread = (variance + 1e-8).sqrt().flatten(1).mean(1)  # at 0 the slope of sqrt is infinite
+    each: torch.Tensor = spread.repeat_interleave(size)
+    return each

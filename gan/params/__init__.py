@@ -183,6 +183,13 @@ class Params(Section):
                 f"{self.network.architecture} needs the whole batch; set it to 1, or network.architecture to "
                 f"{' or '.join(NORM_FREE)}"
             )
+        devices, batch = self.train.devices, self.train.batch_size
+        if devices > 1 and batch % (devices * self.network.group):
+            raise ValueError(
+                f"train.devices: {devices}: the discriminator of {self.network.architecture} compares "
+                f"{self.network.group} images with each other, so each device needs a multiple of "
+                f"{self.network.group} of train.batch_size {batch}; change one of them"
+            )
         if self.train.objective == "wasserstein" and not (
             self.train.gradient_penalty or self.network.spectral_norm
         ):

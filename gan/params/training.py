@@ -44,7 +44,13 @@ class Network(Section):
     maxout_pieces: Annotated[int, Field(ge=2, le=16)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
+    @property
+    def group(self) -> int:
+        """Images that the discriminator compares with each other, so that a process needs them all."""
+        return GROUP if self.architecture == "projected" else 1
 
+
+GROUP = 4  # images whose differences `projected` measures together (Karras 2018)
 NORM_FREE = ("mlp", "residual")  # networks in which no image of a batch changes what becomes of another
 FREE = frozenset({"devices", "checkpoint_seconds", "threads"})  # of Train: no result depends on them
 

@@ -156,7 +156,7 @@ def add_linear_probe(figures: Scores, sets: list[Set], classes: int, evaluate: E
     """Add the accuracy on held-out images of a linear classifier on the discriminator's features."""
     held_out, train, _ = sets
     rows = train.rows[: linear_probe.MOST_TRAINING]
-    discriminator = linear_probe.load_discriminator(*load(paths.FINAL))
+    discriminator = linear_probe.load_discriminator(paths.FINAL, *load(paths.FINAL))
     known, asked = (
         linear_probe.activations(discriminator, dataset.images, device, chosen)
         for dataset, chosen in ((train, rows), (held_out, held_out.rows))

@@ -89,6 +89,11 @@ def check(network: Network, train: Train, data: Data, world: World) -> None:
         raise UserError(
             f"{name}: {train.batch_size}: each of {world.size} processes needs the same share, 2 or more"
         )
+    if world.size > 1 and train.batch_size % (world.size * network.group):
+        raise UserError(
+            f"{name}: {train.batch_size}: each of {world.size} processes needs a multiple of {network.group} "
+            f"images, which the discriminator of {network.architecture} compares; change it"
+        )
     if network.conditional is True and data.labels is None:
         raise UserError(
             "params.yaml: network.conditional: True: these images have no classes; set it to auto, or put "

@@ -156,6 +156,21 @@ def test_what_is_wrong_is_one_line(model: gan.TrainedModel, tmp_path: Path) -> N
         gan.nothing  # noqa: B018
 
 
+def test_a_discriminator_of_another_version_is_named(make_model: MakeModel, tmp_path: Path) -> None:
+    file = final(make_model, tmp_path)
+    tensors, config = model_file.load(file)
+    renamed = {name.replace("discriminator.", "discriminator.old."): t for name, t in tensors.items()}
+    model_file.save(file, renamed, config)
+    with pytest.raises(
+        UserError, match=r"final.safetensors: its discriminator is none of this version"
+    ) as caught:
+        gan.load(file)
+    assert "\n" not in str(caught.value)
+    generator = {k.removeprefix("generator_ema."): t for k, t in tensors.items() if "generator_ema." in k}
+    model_file.save(file, generator, config)  # as the line advises: the published one
+    assert gan.load(file).sample(1).shape == (1, 32, 32, 3)
+
+
 def test_importing_gan_loads_no_torch() -> None:
     probe = "import sys, gan; assert 'torch' not in sys.modules; gan.load; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", probe], cwd=ROOT, check=True)

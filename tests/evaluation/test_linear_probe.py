@@ -1,6 +1,7 @@
 """A linear classifier on a discriminator's features."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -86,7 +87,7 @@ def test_tells_digits_apart_whatever_the_network(
     tensors = {f"discriminator.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors["generator.weight"] = torch.zeros(1)
     config = {"network": network.model_dump(), "image_size": 32, "channels": 1, "class_counts": [80] * 10}
-    loaded = linear_probe.load_discriminator(tensors, config)
+    loaded = linear_probe.load_discriminator(Path("final.safetensors"), tensors, config)
     known, asked = (
         linear_probe.activations(loaded, images, "cpu", torch.arange(len(images)))
         for images in (digits.train[:400], digits.held_out[:200])

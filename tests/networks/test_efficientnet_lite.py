@@ -1,6 +1,7 @@
 """EfficientNet-Lite0: the published network and no other, its weights by their checksum, clear lines."""
 
 import hashlib
+import os
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -123,6 +124,22 @@ def test_a_damaged_copy_is_made_anew(kept: Path) -> None:
     content[-1] ^= 1
     kept.write_bytes(content)
     efficientnet_lite.published_weights()
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == efficientnet_lite.KEPT_SHA256
+
+
+def test_two_processes_may_keep_it_at_once(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As each of `train.devices` does in a new clone: the second one's write falls into the first one's."""
+    replace, calls = os.replace, []
+
+    def replaced_late(*names: str) -> None:
+        calls.append(names)
+        if len(calls) == 1:
+            efficientnet_lite.published_weights()
+        replace(*names)
+
+    monkeypatch.setattr(os, "replace", replaced_late)
+    efficientnet_lite.published_weights()
+    assert len(calls) == 2 and os.listdir(kept.parent) == [kept.name]
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == efficientnet_lite.KEPT_SHA256
 
 

@@ -103,9 +103,31 @@ def test_small_maps_weigh_the_channels_of_large_ones() -> None:
         part.register_forward_hook(lambda _, given, out, name=name: seen.update({name: (given[0], out)}))
     generator(torch.randn(3, NETWORK.latent_dim))
     skip, low = generator.skips[0], seen["low"][1]
-    weights = torch.sigmoid(skip.second(F.leaky_relu(skip.first(low), 0.1)))
+    first = skip.first.weight.unflatten(1, (-1, 4, 4))  # FastGAN's 4×4 convolution
+    inner = F.leaky_relu(F.conv2d(low, first, skip.first.bias), 0.1)
+    weights = torch.sigmoid(F.conv2d(inner, skip.second.weight[:, :, None, None], skip.second.bias))
     assert weights.shape == (3, NETWORK.base_channels * 2, 1, 1)
     assert torch.allclose(seen["next"][0], weights * seen["high"][1], atol=1e-6)
+
+
+def test_how_much_a_group_of_images_differs() -> None:
+    """Karras 2018, section 3: the deviation of each feature over a group of 4, averaged over features."""
+    values = torch.tensor([1.0, 3.0, 5.0, 7.0, 2.0, 2.0, 2.0, 2.0])  # deviations sqrt(5) and 0
+    maps = torch.stack([values, values * 3], 1)[:, :, None, None].expand(-1, -1, 2, 3)
+    wanted = torch.tensor([2 * 5**0.5] * 4 + [0.0] * 4)
+    assert torch.allclose(projected.deviation(maps), wanted, atol=2e-4)
+    assert torch.allclose(projected.deviation(maps[:2]), torch.tensor([2.0, 2.0]))
+    assert torch.allclose(projected.deviation(maps[:3]), torch.zeros(3), atol=2e-4)  # each alone
+
+
+def test_a_discriminator_sees_which_group_is_all_alike() -> None:
+    """The same image has other logits among its copies; in evaluation mode the others do not matter."""
+    made = discriminator()
+    images = torch.rand(4, 3, 32, 32) * 2 - 1
+    copied = images[:1].expand(4, -1, -1, -1)
+    assert ((made(images)[0] - made(copied)[0]).abs() > 1e-6).all()
+    made.eval()
+    assert torch.allclose(made(images)[0], made(images[:1])[0], atol=1e-5)
 
 
 def test_labels_are_judged_at_each_place() -> None:

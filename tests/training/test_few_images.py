@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from gan import params
+from gan.errors import UserError
 from gan.networks import efficientnet_lite
 from gan.params import Network, Train
 from gan.stages.train import made_for_few
+from gan.training.distributed import World
 from gan.training.loop import Data, Loop
 from tests.conftest import DEFAULTS, ROOT
 from tests.training.test_loop import assert_same, killed_at, quiet
@@ -16,7 +18,7 @@ from tests.training.test_loop import assert_same, killed_at, quiet
 RECIPE = params.load(ROOT / "recipes" / "few.yaml")
 
 
-def made(folder: Path, classes: int = 0, **changes: object) -> Loop:
+def made(folder: Path, classes: int = 0, world: World | None = None, **changes: object) -> Loop:
     """The recipe, small: 32×32 pixels, 3 steps of 2 images, and ``changes`` of train."""
     torch.set_num_threads(1)
     rng = torch.Generator().manual_seed(0)
@@ -25,7 +27,8 @@ def made(folder: Path, classes: int = 0, **changes: object) -> Loop:
     network = RECIPE.network.model_dump() | {"base_channels": 2, "conditional": bool(classes)}
     short = {"batch_size": 2, "max_steps": 3, "snapshots": 1, "log_every": 1, "checkpoint_seconds": 0}
     train = RECIPE.train.model_dump() | short | changes
-    return Loop(Network.model_validate(network), Train.model_validate(train), data, folder, "cpu")
+    models = Network.model_validate(network), Train.model_validate(train)
+    return Loop(*models, data, folder, "cpu", world=world or World())
 
 
 def test_killed_and_run_again_gives_the_same_bits(tmp_path: Path) -> None:
@@ -77,6 +80,23 @@ def test_a_batch_in_parts_is_refused() -> None:
     values["train"]["accumulate"] = 2
     with pytest.raises(Exception, match=r"train.accumulate: 2: the batch normalisation of projected needs"):
         params.check(values, "few.yaml")
+
+
+@pytest.mark.parametrize(("batch_size", "devices", "fits"), [(8, 2, True), (12, 2, False), (6, 1, True)])
+def test_a_device_gets_whole_groups(batch_size: int, devices: int, fits: bool) -> None:
+    values = RECIPE.model_dump(by_alias=True)
+    values["train"] |= {"batch_size": batch_size, "devices": devices}
+    if fits:
+        params.check(values, "few.yaml")
+        return
+    with pytest.raises(Exception, match=r"train.devices: 2: .* a multiple of 4 of train.batch_size 12"):
+        params.check(values, "few.yaml")
+
+
+def test_a_process_of_torchrun_gets_whole_groups(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train.batch_size: 12: each of 2 processes needs a multiple of 4"):
+        made(tmp_path, world=World(0, 2), batch_size=12)
+    made(tmp_path, batch_size=12)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,10 @@ SETTINGS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
             "on_collapse": "rollback",
         },
     ),
+    "projected": (
+        {"architecture": "projected", "spectral_norm": True},
+        {"objective": "hinge", "beta1": 0.0, "augment_color": 1.0},
+    ),
     "mlp": (
         {"architecture": "mlp", "hidden_units": 8, "latent_distribution": "uniform"},
         {"instance_noise": 0.1},
