@@ -1,4 +1,4 @@
-"""Few images: recipes/few.yaml beside a DCGAN with the same augmentation, for equal processor seconds.
+"""Few images: recipes/few.yaml beside a DCGAN with augmentation, for equal processor seconds.
 
     python -m benchmarks.few --classes horse ship --count 100 --seconds 600 --out DIR
 
@@ -46,7 +46,7 @@ def main() -> None:
     judge = Judge(asked, device)
     recipes = {
         "few": changed(parameters.load(ROOT / "recipes" / "few.yaml"), asked.set),
-        "dcgan": changed(parameters.load(ROOT / "recipes" / "celeba64.yaml"), DCGAN),
+        "dcgan": changed(parameters.load(ROOT / "recipes" / "celeba64.yaml"), [*DCGAN, *asked.set]),
     }
     for name in asked.only or recipes:
         row = measure(name, recipes[name], judge, asked)
@@ -129,7 +129,7 @@ def measure(name: str, recipe: Params, judge: Judge, asked: argparse.Namespace) 
         "n": judge.compared,
         **judge.score(drawn),
         "revision": revision(),
-        "changes": " ".join(asked.set) if name == "few" else "",
+        "changes": " ".join(asked.set),
     }
 
 
@@ -139,7 +139,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--count", type=options.count, required=True, help="training images")
     parser.add_argument("--seconds", type=options.seconds, default=600.0, help="of training, each")
     parser.add_argument("--only", action="append", choices=("few", "dcgan"))
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="of few")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--prepared", type=Path, default=Path("data/prepared"))
     parser.add_argument("--extractor", type=Path, default=Path("models/extractor.safetensors"))
