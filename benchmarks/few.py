@@ -1,4 +1,4 @@
-"""Few images: recipes/few.yaml beside a DCGAN with augmentation, for equal processor seconds.
+"""Few images: recipes/few.yaml beside a DCGAN with the same augmentation, for equal processor seconds.
 
     python -m benchmarks.few --classes horse ship --count 100 --seconds 600 --out DIR
 
